@@ -1,0 +1,49 @@
+"""Types that message bodies are made of: each has its bounds, and none lets a NUL through to PostgreSQL."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Final
+
+from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints
+
+EARLIEST: Final = datetime(1900, 1, 1, tzinfo=UTC)
+LATEST: Final = datetime(2200, 1, 1, tzinfo=UTC)
+
+
+def _no_nul(text: str) -> str:
+    if "\x00" in text:
+        message = "must not contain a NUL character"
+        raise ValueError(message)
+    return text
+
+
+def _sane(moment: datetime) -> datetime:
+    if not EARLIEST <= moment <= LATEST:
+        message = f"must be between {EARLIEST:%Y} and {LATEST:%Y}"
+        raise ValueError(message)
+    return moment.astimezone(UTC)
+
+
+Text = Annotated[
+    str, StringConstraints(min_length=1, max_length=500, strip_whitespace=True), AfterValidator(_no_nul)
+]
+"""A short text: 1 to 500 characters."""
+
+Code = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+"""A name that people and programs both use, like `lane-3` or `air-rifle`: lower case, 1 to 64 characters."""
+
+Moment = Annotated[AwareDatetime, AfterValidator(_sane)]
+"""A point in time with its offset, kept as UTC."""
+
+Minor = Annotated[int, Field(ge=-(10**12), le=10**12)]
+"""An amount of money in the currency's minor unit (cents)."""
+
+Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
+"""An ISO 4217 currency code."""
+
+Rounds = Annotated[int, Field(ge=0, le=10_000)]
+"""A number of cartridges."""
+
+Micrometres = Annotated[int, Field(ge=-10_000_000, le=10_000_000)]
+"""A distance on the target in micrometres, at most ten metres either way."""

@@ -1,0 +1,148 @@
+"""What a message is: a pydantic body with a hand-written wire name, and the envelope it travels in."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, ClassVar, Generic, NamedTuple, Self, TypeVar
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict
+
+from bus.errors import UnknownMessage
+
+JsonObject = dict[str, Any]
+
+
+class Message(BaseModel):
+    """The body of a message. Subclasses name themselves: `class LaneHeld(Event, name=…, stream=…)`.
+
+    `name` is the wire name, `<service>.<kebab-case>`. `stream` is a template over the body's fields that says
+    what the message is about (`"booking:{booking}"`). `version` is the version of the body's shape, and
+    `upcasts` turns an older shape into the next.
+    """
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
+
+    name: ClassVar[str] = ""
+    version: ClassVar[int] = 1
+    upcasts: ClassVar[Mapping[int, Callable[[JsonObject], JsonObject]]] = {}
+    stream_template: ClassVar[str] = ""
+
+    @classmethod
+    def __pydantic_init_subclass__(
+        cls, *, name: str = "", stream: str = "", version: int = 1, **kwargs: Any
+    ) -> None:
+        super().__pydantic_init_subclass__(**kwargs)
+        cls.name = name or cls.name
+        cls.stream_template = stream or cls.stream_template
+        cls.version = version
+
+    @property
+    def stream(self) -> str:
+        return self.stream_template.format_map(self.__dict__)
+
+    @classmethod
+    def read(cls, schema: int, body: str | bytes) -> Self:
+        """A body as it stands in the log, of this or an older version."""
+        if schema == cls.version:
+            return cls.model_validate_json(body)
+        if schema > cls.version:
+            message = f"{cls.name} has schema {schema}; this code knows up to {cls.version}"
+            raise UnknownMessage(message)
+        content = json.loads(body)
+        for step in range(schema, cls.version):
+            content = cls.upcasts[step](content)
+        return cls.model_validate_json(json.dumps(content))
+
+
+class Command(Message):
+    """A wish, addressed to the one service that may grant it.
+
+    `about` names the field that holds the id of the story the command belongs to, if it is not a new one: the
+    field becomes the message's correlation.
+    """
+
+    about: ClassVar[str | None] = None
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, *, about: str | None = None, **kwargs: Any) -> None:
+        super().__pydantic_init_subclass__(**kwargs)
+        cls.about = about
+
+
+class Event(Message):
+    """A fact. `concludes` or `rejects` names the field with the id of the command that it answers for good.
+
+    An event that answers no command, or answers the very command that it was decided on, needs neither.
+    """
+
+    concludes: ClassVar[str | None] = None
+    rejects: ClassVar[str | None] = None
+
+    @classmethod
+    def __pydantic_init_subclass__(
+        cls, *, concludes: str | None = None, rejects: str | None = None, **kwargs: Any
+    ) -> None:
+        super().__pydantic_init_subclass__(**kwargs)
+        cls.concludes = concludes
+        cls.rejects = rejects
+
+
+class Envelope(NamedTuple):
+    """A row of the log: everything about a message but its parsed body."""
+
+    position: int
+    topic: str
+    partition: int
+    schema: int
+    producer: int
+    id: UUID
+    cause: UUID | None
+    correlation: UUID
+    concludes: UUID | None
+    revision: int | None
+    at: datetime
+    name: str
+    stream: str
+    actor: str
+    body: str
+
+
+M_co = TypeVar("M_co", bound=Message, covariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Received(Generic[M_co]):
+    """A message out of the log: its envelope, and its body understood."""
+
+    envelope: Envelope
+    message: M_co
+
+
+class Catalogue:
+    """Which message a wire name means."""
+
+    def __init__(self, messages: Iterable[type[Message]]) -> None:
+        self._by_name: dict[str, type[Message]] = {}
+        for message in messages:
+            known = self._by_name.setdefault(message.name, message)
+            if known is not message:
+                text = f"{message.name} names both {known.__qualname__} and {message.__qualname__}"
+                raise ValueError(text)
+
+    def __getitem__(self, name: str) -> type[Message]:
+        return self._by_name[name]
+
+    @property
+    def names(self) -> list[str]:
+        return sorted(self._by_name)
+
+    def read(self, envelope: Envelope) -> Received[Message]:
+        message = self._by_name.get(envelope.name)
+        if message is None:
+            text = f"{envelope.name} is no message that this code knows"
+            raise UnknownMessage(text)
+        return Received(envelope, message.read(envelope.schema, envelope.body))

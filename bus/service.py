@@ -1,0 +1,121 @@
+"""How a service says what it hears, decides, applies and says: one table, made by its `service()` function."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum
+from typing import Any, Final
+from uuid import UUID
+
+from asyncpg import Connection
+
+from bus.message import Catalogue, Command, Event, Message, Received
+
+DEFAULT_ATTEMPTS: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What a decision may know besides its state and its message. Pure decisions take the time from here."""
+
+    at: datetime  # the database's clock when the batch began
+    id: UUID  # the message's id; what a command creates bears it
+    correlation: UUID
+    actor: str
+
+    @property
+    def person(self) -> UUID | None:
+        """The person on whose authority this is asked, if it is one."""
+        kind, _, key = self.actor.partition(":")
+        return UUID(key) if kind == "person" else None
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """Ask oneself something at a later time. A second one with the same key replaces the first."""
+
+    key: str
+    due_at: datetime
+    command: Command
+
+
+@dataclass(frozen=True, slots=True)
+class Unschedule:
+    """Forget what was scheduled under this key, if it has not gone out yet."""
+
+    key: str
+
+
+Effect = Event | Schedule | Unschedule
+"""What a decision may lead to. Its own events are applied to the service's tables and appended."""
+
+Apply = Callable[[Connection, Any], Awaitable[None]]
+"""Writes what one event (or, for `ApplyMany`, a run of equal events) means to the tables; uses the event alone."""
+
+
+class AfterLastAttempt(Enum):
+    """What happens to a stream whose message still fails after its last attempt."""
+
+    HOLD = "hold"  # the stream waits for a person
+    SKIP = "skip"  # the message becomes a dead letter and the stream goes on
+
+
+@dataclass(frozen=True, slots=True)
+class Hears:
+    """One row of a service's table: on this message, load this state, and decide.
+
+    `load(connection, message)` reads what the decision needs (and locks what it contends for);
+    `decide(state, message, given)` is pure and answers with effects, or raises Rejected.
+    With `batch`, both take the whole run of equal messages instead of one: `load(connection, received)`,
+    `decide(state, received, given)`.
+    """
+
+    message: type[Message]
+    load: Callable[[Connection, Any], Awaitable[Any]] | None = None
+    decide: Callable[[Any, Any, Given], Sequence[Effect]] | None = None
+    batch: bool = False
+    leaves_open: bool = False  # the command is answered by a later event, which names it (`concludes`, `rejects`)
+    attempts: int = DEFAULT_ATTEMPTS
+    after_last: AfterLastAttempt = AfterLastAttempt.SKIP
+
+
+@dataclass(frozen=True, slots=True)
+class ApplyMany:
+    """An `Apply` that takes a whole run of equal events at once, in order."""
+
+    apply: Callable[[Connection, Sequence[Any]], Awaitable[None]]
+
+
+@dataclass(frozen=True)
+class Service:
+    """A service's table of contents."""
+
+    name: str
+    hears: Sequence[Hears]
+    says: Sequence[type[Event]]
+    applies: Mapping[type[Event], Apply | ApplyMany]
+    asks_itself: Sequence[type[Command]] = ()  # what it schedules
+    kept_tables: frozenset[str] = field(default_factory=frozenset)  # not derived from events; a rebuild leaves them
+
+    @property
+    def role(self) -> str:
+        return f"firingline_{self.name}"
+
+    @property
+    def may_append(self) -> list[str]:
+        return sorted(message.name for message in (*self.says, *self.asks_itself))
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """Every message it hears or applies: what it reads from the log."""
+        return Catalogue({*(row.message for row in self.hears), *self.applies})
+
+    def row(self, message: type[Message]) -> Hears | None:
+        return next((row for row in self.hears if row.message is message), None)
+
+
+def shown(received: Received[Message]) -> str:
+    """A message as it is named in a log line."""
+    return f"{received.envelope.name}@{received.envelope.position}"

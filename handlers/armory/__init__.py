@@ -1,0 +1,1 @@
+"""Weapons by type and unit, reservations, custody and ammunition."""

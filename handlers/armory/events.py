@@ -1,0 +1,102 @@
+"""What the armory tells."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from bus import answers
+from bus.fields import Code, Moment, Rounds, Text
+from bus.message import Event
+from handlers.booking.events import Terms
+
+
+class WeaponTypeAdded(Event, name="armory.weapon-type-added", stream="weapon-type:{weapon_type}"):
+    """The club has a new type of weapon."""
+
+    weapon_type: Code
+    weapon_class: Code
+    calibre: Text
+    title: Text
+
+
+class WeaponAdded(Event, name="armory.weapon-added", stream="weapon:{weapon}"):
+    """A weapon came into the register."""
+
+    weapon: UUID
+    weapon_type: Code
+    serial: Text
+
+
+class WeaponTypeStocked(Event, name="armory.weapon-type-stocked", stream="weapon-type:{weapon_type}"):
+    """How many units of a type are fit for use."""
+
+    weapon_type: Code
+    weapon_class: Code
+    title: Text
+    units: int
+
+
+class AmmunitionStocked(Event, name="armory.ammunition-stocked", stream="ammunition:{calibre}"):
+    """Cartridges of a calibre came into stock."""
+
+    calibre: Text
+    rounds: Rounds
+
+
+class WeaponReserved(Event, name="armory.weapon-reserved", stream="reservation:{booking}"):
+    """A weapon of the type asked for will be there."""
+
+    booking: UUID
+    terms: Terms
+
+
+class WeaponRefused(Event, name="armory.weapon-refused", stream="reservation:{booking}"):
+    """No weapon of the type asked for will be free then."""
+
+    booking: UUID
+    terms: Terms
+    rule: Code
+    rule_version: int
+    reason: Text
+
+
+class ReservationReleased(Event, name="armory.reservation-released", stream="reservation:{booking}"):
+    """The weapon kept for a booking is free for others."""
+
+    booking: UUID
+    weapon_type: Code
+
+
+class WeaponIssued(Event, name="armory.weapon-issued", stream="weapon:{weapon}"):
+    """A weapon was handed to a shooter."""
+
+    weapon: UUID
+    booking: UUID
+    handed_to: UUID
+    handed_by: UUID
+    rounds: Rounds
+    issued_at: Moment
+
+
+class WeaponReturned(Event, name="armory.weapon-returned", stream="weapon:{weapon}"):
+    """A weapon was taken back."""
+
+    weapon: UUID
+    booking: UUID
+    returned_by: UUID
+    taken_by: UUID
+    rounds_returned: Rounds
+    rounds_fired: Rounds
+    returned_at: Moment
+
+
+class CommandRejected(
+    answers.CommandRejected, name="armory.command-rejected", stream="{about}", rejects="command"
+):
+    """The armory refused a command by one of its rules."""
+
+
+class CommandFailed(
+    answers.CommandFailed, name="armory.command-failed", stream="{about}", concludes="command"
+):
+    """The armory could not carry out a command because of a fault."""

@@ -1,0 +1,1 @@
+"""Identities, tokens, licences, and who may shoot what."""

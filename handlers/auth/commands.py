@@ -1,0 +1,33 @@
+"""What auth can be asked through the log. What carries personal data or secrets goes by auth's own endpoint."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from pydantic import Field
+
+from bus.fields import Code
+from bus.message import Command
+from handlers.auth.events import Role
+
+
+class AssignRoles(Command, name="auth.assign-roles", stream="person:{person}"):
+    """Set what a person may be at the range."""
+
+    person: UUID
+    roles: tuple[Role, ...] = Field(max_length=6)
+
+
+class ConfirmLicence(Command, name="auth.confirm-licence", stream="person:{person}"):
+    """Note that staff has seen a licence and found it good."""
+
+    person: UUID
+    licence: UUID
+
+
+class SuspendLicence(Command, name="auth.suspend-licence", stream="person:{person}"):
+    """Make a licence count no more."""
+
+    person: UUID
+    licence: UUID
+    reason: Code

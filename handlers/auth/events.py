@@ -1,0 +1,114 @@
+"""What auth tells. No name, address, number or password of a person is ever among it."""
+
+from __future__ import annotations
+
+from typing import Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict
+
+from bus import answers
+from bus.fields import Code, Moment, Text
+from bus.message import Event
+from handlers.booking.events import Terms
+
+Role = Literal["shooter", "instructor", "armourer", "cashier", "analyst", "admin"]
+"""What a person may be at the range; one person can be several."""
+
+
+class Entitlement(BaseModel):
+    """A weapon class that a person may shoot within a time."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+    weapon_class: Code
+    valid_from: Moment
+    valid_until: Moment
+
+
+class PersonRegistered(Event, name="auth.person-registered", stream="person:{person}"):
+    """Somebody has an account."""
+
+    person: UUID
+    roles: tuple[Role, ...]
+
+
+class RolesAssigned(Event, name="auth.roles-assigned", stream="person:{person}"):
+    """Somebody's roles were set."""
+
+    person: UUID
+    roles: tuple[Role, ...]
+
+
+class DeviceRegistered(Event, name="auth.device-registered", stream="device:{device}"):
+    """A target may report shots for a lane."""
+
+    device: Code
+    lane: Code
+
+
+class LicenceRecorded(Event, name="auth.licence-recorded", stream="person:{person}"):
+    """A licence was entered; it counts once it is confirmed."""
+
+    person: UUID
+    licence: UUID
+    category: Code
+    valid_from: Moment
+    valid_until: Moment
+
+
+class LicenceConfirmed(Event, name="auth.licence-confirmed", stream="person:{person}"):
+    """Staff has seen the licence."""
+
+    person: UUID
+    licence: UUID
+    confirmed_by: Text
+
+
+class LicenceSuspended(Event, name="auth.licence-suspended", stream="person:{person}"):
+    """A licence does not count any more."""
+
+    person: UUID
+    licence: UUID
+    suspended_by: Text
+    reason: Code
+
+
+class EntitlementsPublished(Event, name="auth.entitlements-published", stream="person:{person}"):
+    """All that a person may shoot, from when to when; it replaces what was published before."""
+
+    person: UUID
+    entitlements: tuple[Entitlement, ...]
+    rule_set: Code
+    rule_version: int
+
+
+class LicenceValidated(Event, name="auth.licence-validated", stream="licence-check:{booking}"):
+    """The shooter may shoot what was asked for, at that time."""
+
+    booking: UUID
+    terms: Terms
+    rule_set: Code
+    rule_version: int
+
+
+class LicenceRefused(Event, name="auth.licence-refused", stream="licence-check:{booking}"):
+    """The shooter may not shoot what was asked for, or not then."""
+
+    booking: UUID
+    terms: Terms
+    rule: Code
+    rule_version: int
+    reason: Text
+
+
+class CommandRejected(
+    answers.CommandRejected, name="auth.command-rejected", stream="{about}", rejects="command"
+):
+    """Auth refused a command by one of its rules."""
+
+
+class CommandFailed(
+    answers.CommandFailed, name="auth.command-failed", stream="{about}", concludes="command"
+):
+    """Auth could not carry out a command because of a fault."""

@@ -1,0 +1,1 @@
+"""Opening hours, lanes, bookings, and the session from check-in to finish."""

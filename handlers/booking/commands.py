@@ -1,0 +1,84 @@
+"""What booking can be asked."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from pydantic import Field
+
+from bus.fields import Code, Moment, Rounds, Text
+from bus.message import Command
+from handlers.booking.events import OpeningHours
+
+
+class SetUpRange(Command, name="booking.set-up-range", stream="range:{range}"):
+    """Open a range, or change how an open one is run."""
+
+    range: Code
+    title: Text
+    time_zone: Text
+    opening_hours: tuple[OpeningHours, ...] = Field(max_length=21)
+    slot_minutes: int = Field(ge=1, le=240)
+    hold_seconds: int = Field(ge=1, le=3600)
+    early_check_in_minutes: int = Field(ge=0, le=7 * 24 * 60)
+    no_show_minutes: int = Field(ge=1, le=24 * 60)
+
+
+class OpenLane(Command, name="booking.open-lane", stream="lane:{lane}"):
+    """Open a lane for booking, with the target that stands on it."""
+
+    range: Code
+    lane: Code
+    distance_m: int = Field(ge=1, le=2000)
+    discipline: Code
+    weapon_classes: tuple[Code, ...] = Field(min_length=1, max_length=20)
+    target_address: Text | None = None
+
+
+class BookSession(Command, name="booking.book-session", stream="booking:{booking}", about="booking"):
+    """Book a lane for a time, with a club weapon or one's own."""
+
+    booking: UUID
+    person: UUID
+    lane: Code
+    starts_at: Moment
+    ends_at: Moment
+    weapon_class: Code
+    weapon_type: Code | None = None
+    rounds: Rounds = 0
+
+
+class CancelBooking(Command, name="booking.cancel-booking", stream="booking:{booking}", about="booking"):
+    """Cancel a booking."""
+
+    booking: UUID
+
+
+class CheckIn(Command, name="booking.check-in", stream="booking:{booking}", about="booking"):
+    """Note that the shooter has come."""
+
+    booking: UUID
+
+
+class StartSession(Command, name="booking.start-session", stream="booking:{booking}", about="booking"):
+    """Begin shooting."""
+
+    booking: UUID
+
+
+class FinishSession(Command, name="booking.finish-session", stream="booking:{booking}", about="booking"):
+    """End the session, once the weapon is back."""
+
+    booking: UUID
+
+
+class ExpireHold(Command, name="booking.expire-hold", stream="booking:{booking}", about="booking"):
+    """Let go of a lane whose booking was not confirmed in time."""
+
+    booking: UUID
+
+
+class ReleaseNoShow(Command, name="booking.release-no-show", stream="booking:{booking}", about="booking"):
+    """Release the lane of a shooter who did not come."""
+
+    booking: UUID

@@ -1,0 +1,1 @@
+"""Shots, scores and what they say about a shooter."""

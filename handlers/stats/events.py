@@ -1,0 +1,69 @@
+"""What stats tells, and the shot, which the gateway tells in the hardware's name."""
+
+from __future__ import annotations
+
+from typing import Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from bus.fields import Code, Micrometres, Moment, Text
+from bus.message import Event
+
+
+class ShotRecorded(Event, name="tracking.shot-recorded", stream="target:{device}"):
+    """A target reported a shot. Origin is the target's centre, x to the right, y upwards."""
+
+    device: Code
+    epoch: Text
+    number: int = Field(ge=1, le=10**9)
+    lane: Code
+    kind: Literal["sighter", "match"]
+    miss: bool
+    x_um: Micrometres
+    y_um: Micrometres
+    elapsed_ms: int | None = Field(ge=0, le=10**12, description="the device's clock, since its session began")
+    received_at: Moment
+    face: Code | None
+    raw_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+
+
+class Group(BaseModel):
+    """A group of shots in numbers. Lengths are in micrometres, scores in tenths of a ring."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
+
+    shots: int
+    score_tenths: int
+    integer_score: int
+    inner_tens: int
+    mean_score: float | None
+    centre_x_um: float | None
+    centre_y_um: float | None
+    mean_radius_um: float | None
+    extreme_spread_um: float | None
+
+
+class InterimScored(Event, name="stats.interim-scored", stream="session:{session}"):
+    """How a session stands while it is being shot."""
+
+    session: UUID
+    lane: Code
+    group: Group
+    sighters: int
+    misses: int
+    last_number: int | None
+
+
+class SessionScored(Event, name="stats.session-scored", stream="session:{session}"):
+    """How a session ended; a later one of the same session replaces it."""
+
+    session: UUID
+    person: UUID
+    lane: Code
+    discipline: Code
+    group: Group
+    sighters: int
+    misses: int
+    started_at: Moment
+    finished_at: Moment

@@ -1,0 +1,769 @@
+-- Firingline's whole schema.
+--
+-- One append-only log, bus.outbox, holds everything that was asked for (commands) and everything that
+-- happened (events). Writers append through the functions below; services read the log in the order of
+-- `position`, decide, and append what follows. Nothing else connects them.
+--
+-- A message's life, and the order of this file:
+--
+--   roles        who may connect, and as what
+--   bus          producer -> accepted -> outbox -> (horizon) -> lease, progress -> parked -> outcome
+--   auth ... stats   one schema a service: its own tables, and the views that others may read
+--
+-- Why no reader ever skips a message. `position` comes from one sequence, so a later position can be
+-- committed before an earlier one, and a reader that remembers only "position > last" would lose the late
+-- one. Here every writer first takes a shared, transaction-level advisory lock, the *mark*, whose key is the
+-- sequence's last value at that moment: whatever it inserts afterwards has a larger position. A reader first
+-- reads the sequence's last value, then the smallest mark held, then rows up to the smaller of the two: the
+-- *horizon*. What lies below it is committed or rolled back for good. The three steps are three statements
+-- with three snapshots; one statement would lose messages again.
+--
+-- Why a mark is short. Locks, keys and state come first, the mark and the rows last, then COMMIT. A holder
+-- older than bus.mark_limit() is ended by bus.end_stale_marks().
+--
+-- NOTIFY is a bell, never the message: the channel is constant, the payload empty, and it is rung after
+-- COMMIT on a connection of its own. Reading by polling stays correct without it.
+
+BEGIN;
+
+-- Roles ------------------------------------------------------------------------------------------------
+
+-- Roles belong to the cluster, so a second database finds them there already. They get LOGIN and a password
+-- from `firingline migrate`; only the owner never logs in while the range is running.
+DO $$
+DECLARE
+    wanted text;
+BEGIN
+    FOREACH wanted IN ARRAY ARRAY[
+        'firingline_owner', 'firingline_auth', 'firingline_booking', 'firingline_armory', 'firingline_payment',
+        'firingline_stats', 'firingline_gateway', 'firingline_analyst', 'firingline_operator'
+    ] LOOP
+        BEGIN
+            EXECUTE format('CREATE ROLE %I NOLOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOBYPASSRLS', wanted);
+        EXCEPTION WHEN duplicate_object OR unique_violation THEN
+            NULL;
+        END;
+    END LOOP;
+END $$;
+
+-- The owner of the bus's functions sees when a backend began and may end one that holds a mark for too long.
+GRANT pg_read_all_stats, pg_signal_backend TO firingline_owner;
+
+DO $$
+BEGIN
+    EXECUTE format('REVOKE ALL ON DATABASE %I FROM PUBLIC', current_database());
+    EXECUTE format(
+        'GRANT CONNECT ON DATABASE %I TO firingline_owner, firingline_auth, firingline_booking, firingline_armory, '
+        'firingline_payment, firingline_stats, firingline_gateway, firingline_analyst, firingline_operator',
+        current_database());
+    EXECUTE format('GRANT CREATE ON DATABASE %I TO firingline_owner', current_database());
+END $$;
+
+CREATE EXTENSION IF NOT EXISTS btree_gist;
+REVOKE CREATE ON SCHEMA public FROM PUBLIC;
+
+-- Advisory locks are the mark's; only the bus's functions, which run as the owner, may take them.
+REVOKE EXECUTE ON FUNCTION
+    pg_advisory_lock(bigint), pg_advisory_lock(int, int),
+    pg_advisory_lock_shared(bigint), pg_advisory_lock_shared(int, int),
+    pg_advisory_xact_lock(bigint), pg_advisory_xact_lock(int, int),
+    pg_advisory_xact_lock_shared(bigint), pg_advisory_xact_lock_shared(int, int),
+    pg_try_advisory_lock(bigint), pg_try_advisory_lock(int, int),
+    pg_try_advisory_lock_shared(bigint), pg_try_advisory_lock_shared(int, int),
+    pg_try_advisory_xact_lock(bigint), pg_try_advisory_xact_lock(int, int),
+    pg_try_advisory_xact_lock_shared(bigint), pg_try_advisory_xact_lock_shared(int, int)
+FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION pg_advisory_xact_lock_shared(bigint) TO firingline_owner;
+
+SET ROLE firingline_owner;
+
+-- Bus ---------------------------------------------------------------------------------------------------
+
+CREATE SCHEMA bus;
+GRANT USAGE ON SCHEMA bus TO
+    firingline_auth, firingline_booking, firingline_armory, firingline_payment, firingline_stats,
+    firingline_gateway, firingline_analyst, firingline_operator;
+ALTER DEFAULT PRIVILEGES IN SCHEMA bus REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;
+ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;
+
+-- Which numbered migrations this database has had.
+CREATE TABLE bus.migration (
+    number     integer     PRIMARY KEY,
+    name       text        NOT NULL,
+    applied_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+
+-- Which life of the log this is. Positions are reissued after a restore to an earlier point, so whoever keeps
+-- a position outside this database keeps the epoch beside it; a restore begins a new one.
+CREATE TABLE bus.epoch (
+    epoch integer     PRIMARY KEY,
+    began timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+INSERT INTO bus.epoch (epoch) VALUES (1);
+
+-- Who may append. A worker registers, at its start and at each renewal, the service token that auth signed
+-- for its database role and boot. The token's statement is kept so that every consumer can verify it; it is
+-- no bearer token: it serves only this role, this boot, and once.
+CREATE TABLE bus.producer (
+    id            integer     GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    role          name        NOT NULL,
+    boot          uuid        NOT NULL,
+    token_id      uuid        NOT NULL UNIQUE,
+    names         text[]      NOT NULL,  -- the message names it says it may append; consumers check them against the token
+    token         text        NOT NULL CHECK (octet_length(token) <= 8192),
+    expires_at    timestamptz NOT NULL,
+    registered_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+
+CREATE FUNCTION bus.register_producer(
+    boot uuid, token_id uuid, names text[], token text, expires_at timestamptz
+) RETURNS integer
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = bus, pg_temp AS $$
+DECLARE
+    registered integer;
+BEGIN
+    IF register_producer.expires_at > clock_timestamp() + interval '1 hour 1 minute' THEN
+        RAISE EXCEPTION 'a producer''s token lasts an hour at most' USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    INSERT INTO bus.producer (role, boot, token_id, names, token, expires_at)
+    VALUES (session_user, register_producer.boot, register_producer.token_id, register_producer.names,
+            register_producer.token, register_producer.expires_at)
+    RETURNING id INTO registered;
+    RETURN registered;
+END $$;
+
+-- Raises unless the calling role registered this producer, its token still holds by this database's clock,
+-- and every name is one it may append.
+CREATE FUNCTION bus.check_producer(producer integer, names text[]) RETURNS void
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = bus, pg_temp AS $$
+DECLARE
+    found bus.producer;
+BEGIN
+    SELECT * INTO found FROM bus.producer AS p WHERE p.id = check_producer.producer;
+    IF found.id IS NULL OR found.role <> session_user THEN
+        RAISE EXCEPTION 'producer % is not registered for %', producer, session_user
+            USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    IF found.expires_at <= clock_timestamp() THEN
+        RAISE EXCEPTION 'the token of producer % expired at %', producer, found.expires_at
+            USING ERRCODE = 'invalid_authorization_specification';
+    END IF;
+    IF NOT check_producer.names <@ found.names THEN
+        RAISE EXCEPTION 'producer % (%) may not append %', producer, session_user,
+            (SELECT string_agg(DISTINCT n, ', ') FROM unnest(check_producer.names) AS n WHERE n <> ALL (found.names))
+            USING ERRCODE = 'insufficient_privilege';
+    END IF;
+END $$;
+
+-- The log. CACHE 1 and one sequence give one global order. The first value is spent at once, so that the
+-- sequence always has a last value.
+CREATE SEQUENCE bus.outbox_position AS bigint CACHE 1;
+SELECT nextval('bus.outbox_position');
+
+CREATE TYPE bus.topic AS ENUM ('domain', 'telemetry');
+
+CREATE TABLE bus.outbox (
+    position    bigint      NOT NULL DEFAULT nextval('bus.outbox_position'),
+    topic       bus.topic   NOT NULL,
+    partition   smallint    NOT NULL,  -- crc32(stream) & 63: which part of a consumer's work this is
+    schema      smallint    NOT NULL,  -- the version of the body's shape
+    producer    integer     NOT NULL,
+    id          uuid        NOT NULL,
+    cause       uuid,                  -- the message that led to this one
+    correlation uuid        NOT NULL,  -- the command that began the whole story
+    concludes   uuid,                  -- the command whose outcome this event is
+    revision    bigint,                -- 1..n within a domain stream's events; a shot's device number; none for commands
+    at          timestamptz NOT NULL,  -- this database's clock; order is by position, never by time
+    name        text        NOT NULL,
+    stream      text        NOT NULL,
+    actor       text        NOT NULL,  -- on whose authority: 'person:…', 'device:…', 'service:…'
+    body        jsonb       NOT NULL
+) PARTITION BY LIST (topic);
+
+CREATE TABLE bus.outbox_domain PARTITION OF bus.outbox FOR VALUES IN ('domain') PARTITION BY RANGE (position);
+CREATE TABLE bus.outbox_telemetry PARTITION OF bus.outbox FOR VALUES IN ('telemetry') PARTITION BY RANGE (position);
+
+-- How many positions one partition of the log spans.
+CREATE FUNCTION bus.partition_span() RETURNS bigint LANGUAGE sql IMMUTABLE AS 'SELECT 4194304::bigint';
+
+-- Makes the partitions that hold the next `ahead` spans of positions. They are made apart and then attached:
+-- CREATE TABLE … PARTITION OF would wait behind an analyst's open snapshot, and everything behind it.
+CREATE FUNCTION bus.extend_log(ahead integer) RETURNS integer
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = bus, pg_temp SET lock_timeout = '2s' AS $$
+DECLARE
+    first  bigint := (SELECT last_value FROM bus.outbox_position) / bus.partition_span();
+    span   bigint;
+    topic  text;
+    leaf   text;
+    made   integer := 0;
+BEGIN
+    FOREACH topic IN ARRAY ARRAY['domain', 'telemetry'] LOOP
+        FOR span IN first .. first + ahead LOOP
+            leaf := format('outbox_%s_%s', topic, span);
+            CONTINUE WHEN to_regclass('bus.' || leaf) IS NOT NULL;
+            EXECUTE format('CREATE TABLE bus.%I (LIKE bus.outbox INCLUDING DEFAULTS)', leaf);
+            EXECUTE format('ALTER TABLE bus.%I ADD PRIMARY KEY (position)', leaf);
+            IF topic = 'domain' THEN
+                EXECUTE format('CREATE INDEX ON bus.%I (stream, position)', leaf);
+                EXECUTE format('CREATE INDEX ON bus.%I (correlation, position)', leaf);
+            END IF;
+            EXECUTE format('CREATE TRIGGER mark BEFORE INSERT ON bus.%I FOR EACH STATEMENT '
+                           'EXECUTE FUNCTION bus.take_mark_before_insert()', leaf);
+            EXECUTE format('ALTER TABLE bus.outbox_%s ATTACH PARTITION bus.%I FOR VALUES FROM (%s) TO (%s)',
+                topic, leaf, span * bus.partition_span(), (span + 1) * bus.partition_span());
+            made := made + 1;
+        END LOOP;
+    END LOOP;
+    RETURN made;
+END $$;
+-- The mark's key: a namespace in the top 16 bits, a position in the other 48.
+CREATE FUNCTION bus.mark_namespace() RETURNS bigint LANGUAGE sql IMMUTABLE AS 'SELECT 61::bigint << 48';
+
+-- Takes the mark. Two statements: the lock must be held before the first nextval.
+CREATE FUNCTION bus.take_mark() RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = bus, pg_temp AS $$
+DECLARE
+    last bigint;
+BEGIN
+    SELECT last_value INTO STRICT last FROM bus.outbox_position;
+    PERFORM pg_advisory_xact_lock_shared(bus.mark_namespace() + last);
+END $$;
+
+-- Whatever writes to the log by another way than bus.append (a restore, an operator's COPY) takes it too.
+CREATE FUNCTION bus.take_mark_before_insert() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = bus, pg_temp AS $$
+BEGIN
+    PERFORM bus.take_mark();
+    RETURN NULL;
+END $$;
+CREATE TRIGGER mark BEFORE INSERT ON bus.outbox FOR EACH STATEMENT EXECUTE FUNCTION bus.take_mark_before_insert();
+
+SELECT bus.extend_log(3);
+
+-- The position up to which the log is settled: no message at or below it can still appear.
+-- It may step back by a little between two calls; it never passes a message.
+CREATE FUNCTION bus.horizon() RETURNS bigint
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = bus, pg_temp AS $$
+DECLARE
+    last   bigint;
+    lowest bigint;
+BEGIN
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        RAISE EXCEPTION 'the log is read in READ COMMITTED: an older snapshot would pass committed messages unseen'
+            USING ERRCODE = 'active_sql_transaction';
+    END IF;
+    SELECT last_value INTO last FROM bus.outbox_position;
+    IF last IS NULL THEN
+        RAISE EXCEPTION 'the log''s sequence has no last value' USING ERRCODE = 'object_not_in_prerequisite_state';
+    END IF;
+    SELECT min((l.classid::bigint << 32 | l.objid::bigint) - bus.mark_namespace()) INTO lowest
+    FROM pg_locks AS l
+    WHERE l.locktype = 'advisory' AND l.objsubid = 1 AND l.granted
+      AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+      AND l.classid::bigint >> 16 = bus.mark_namespace() >> 48;
+    RETURN least(last, lowest);
+END $$;
+
+-- Messages after a position, in order, up to the horizon, of these topics and names (NULL: all names).
+-- The last row is always the mark of how far was read: its name is NULL, its position the last one covered.
+CREATE FUNCTION bus.read(after bigint, topics bus.topic[], names text[], most integer)
+RETURNS TABLE (
+    "position" bigint, topic bus.topic, partition smallint, schema smallint, producer integer, id uuid, cause uuid,
+    correlation uuid, concludes uuid, revision bigint, at timestamptz, name text, stream text, actor text, body jsonb
+)
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = bus, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    horizon bigint := bus.horizon();
+    head    bigint;
+    n       bigint;
+BEGIN
+    RETURN QUERY
+        SELECT o.position, o.topic, o.partition, o.schema, o.producer, o.id, o.cause, o.correlation, o.concludes,
+               o.revision, o.at, o.name, o.stream, o.actor, o.body
+        FROM bus.outbox AS o
+        WHERE o.position > after AND o.position <= horizon AND o.topic = ANY (topics)
+          AND (names IS NULL OR o.name = ANY (names))
+        ORDER BY o.position
+        LIMIT most;
+    GET DIAGNOSTICS n = ROW_COUNT;
+    IF n < most THEN
+        SELECT last_value INTO head FROM bus.outbox_position;
+        -- revision: the sequence's last value, so that the reader knows whether something lies above the horizon
+        RETURN QUERY SELECT greatest(horizon, after), NULL::bus.topic, NULL::smallint, NULL::smallint, NULL::integer,
+            NULL::uuid, NULL::uuid, NULL::uuid, NULL::uuid, head, NULL::timestamptz, NULL::text, NULL::text,
+            NULL::text, NULL::jsonb;
+    END IF;
+END $$;
+
+-- The last revision of each domain stream, and the one role that writes its events.
+CREATE TABLE bus.stream_head (
+    stream   text   PRIMARY KEY,
+    revision bigint NOT NULL CHECK (revision > 0),
+    writer   name   NOT NULL
+) WITH (fillfactor = 70);
+
+-- The one terminal answer to each command: which event gave it, and how it ended.
+CREATE TABLE bus.outcome (
+    command  uuid        PRIMARY KEY,
+    status   text        NOT NULL CHECK (status IN ('done', 'rejected', 'failed')),
+    position bigint      NOT NULL,
+    at       timestamptz NOT NULL
+);
+
+-- Appends events and internal commands in the caller's transaction, as its last statement before COMMIT.
+-- Arrays of equal length, one element a message. `events` says which are events (they get the next revision
+-- of their stream); `concludes`/`statuses` name the command that an event answers. Returns the last position.
+-- Order inside: producer, stream heads (sorted), the mark, the rows.
+CREATE FUNCTION bus.append(
+    producer integer, ids uuid[], names text[], schemas smallint[], streams text[], events boolean[], bodies jsonb[],
+    causes uuid[], correlations uuid[], actors text[], concludes uuid[], statuses text[]
+) RETURNS bigint
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = bus, pg_temp AS $$
+DECLARE
+    foreign_stream text;
+    revisions      bigint[];
+    last           bigint;
+    now_at         timestamptz;
+BEGIN
+    PERFORM bus.check_producer(producer, names);
+    IF true = ANY (events) THEN
+        WITH wanted AS (
+            SELECT w.stream, count(*) AS n
+            FROM unnest(streams, events) AS w (stream, event) WHERE w.event GROUP BY w.stream ORDER BY w.stream
+        ), moved AS (
+            INSERT INTO bus.stream_head AS h (stream, revision, writer)
+            SELECT w.stream, w.n, session_user FROM wanted AS w ORDER BY w.stream
+            ON CONFLICT (stream) DO UPDATE SET revision = h.revision + excluded.revision
+            RETURNING h.stream, h.revision, h.writer
+        ), numbered AS (
+            SELECT m.ordinal, m.stream, m.event, row_number() OVER (PARTITION BY m.stream, m.event ORDER BY m.ordinal) AS k
+            FROM unnest(streams, events) WITH ORDINALITY AS m (stream, event, ordinal)
+        )
+        SELECT array_agg(CASE WHEN k.event THEN v.revision - w.n + k.k END ORDER BY k.ordinal),
+               min(v.stream) FILTER (WHERE v.writer <> session_user)
+        INTO revisions, foreign_stream
+        FROM numbered AS k
+        LEFT JOIN moved AS v ON v.stream = k.stream AND k.event
+        LEFT JOIN wanted AS w ON w.stream = k.stream AND k.event;
+        IF foreign_stream IS NOT NULL THEN
+            RAISE EXCEPTION 'the events of stream % are written by another service', foreign_stream
+                USING ERRCODE = 'insufficient_privilege';
+        END IF;
+    END IF;
+    PERFORM bus.take_mark();
+    now_at := clock_timestamp();
+    WITH written AS (
+        INSERT INTO bus.outbox (topic, partition, schema, producer, id, cause, correlation, concludes, revision, at,
+                                name, stream, actor, body)
+        SELECT 'domain', crc32(convert_to(m.stream, 'UTF8')) & 63, m.schema, append.producer, m.id, m.cause,
+               m.correlation, m.concludes, m.revision, now_at, m.name, m.stream, m.actor, m.body
+        FROM unnest(ids, names, schemas, streams, revisions, bodies, causes, correlations, actors, concludes)
+             WITH ORDINALITY
+             AS m (id, name, schema, stream, revision, body, cause, correlation, actor, concludes, ordinal)
+        ORDER BY m.ordinal
+        RETURNING outbox.position, outbox.concludes
+    ), concluded AS (
+        INSERT INTO bus.outcome (command, status, position, at)
+        SELECT w.concludes, s.status, w.position, now_at
+        FROM written AS w JOIN unnest(concludes, statuses) AS s (command, status) ON s.command = w.concludes
+    )
+    SELECT max(w.position) INTO last FROM written AS w;
+    RETURN last;
+END $$;
+
+-- What clients asked for, by their idempotency key. Written with the command itself, so a repeated request finds
+-- the first one's id whatever became of its answer.
+CREATE TABLE bus.accepted (
+    scope text        NOT NULL,  -- the actor and the route the key belongs to
+    key   text        NOT NULL CHECK (length(key) BETWEEN 1 AND 255),
+    hash  bytea       NOT NULL,  -- sha256 of the request's body
+    id    uuid        NOT NULL UNIQUE,
+    actor text        NOT NULL,
+    name  text        NOT NULL,
+    at    timestamptz NOT NULL,
+    PRIMARY KEY (scope, key)
+);
+
+-- Accepts clients' commands: one row of the log for each key not seen before. Returns for each, in order, the id
+-- under which it is known and whether it is `accepted` now, `repeated`, or `conflicting` (same key, other body).
+CREATE FUNCTION bus.accept(
+    producer integer, scopes text[], keys text[], hashes bytea[], ids uuid[], names text[], schemas smallint[],
+    streams text[], bodies jsonb[], correlations uuid[], actors text[]
+) RETURNS TABLE (ordinal bigint, id uuid, verdict text)
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = bus, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    fresh uuid[];
+BEGIN
+    PERFORM bus.check_producer(producer, names);
+    WITH inserted AS (
+        INSERT INTO bus.accepted AS a (scope, key, hash, id, actor, name, at)
+        SELECT m.scope, m.key, m.hash, m.id, m.actor, m.name, clock_timestamp()
+        FROM unnest(scopes, keys, hashes, ids, actors, names) WITH ORDINALITY
+             AS m (scope, key, hash, id, actor, name, ordinal)
+        ORDER BY m.scope, m.key, m.ordinal
+        ON CONFLICT (scope, key) DO NOTHING
+        RETURNING a.id
+    )
+    SELECT coalesce(array_agg(i.id), '{}') INTO fresh FROM inserted AS i;
+
+    IF fresh <> '{}' THEN
+        PERFORM bus.take_mark();
+        INSERT INTO bus.outbox (topic, partition, schema, producer, id, correlation, at, name, stream, actor, body)
+        SELECT 'domain', crc32(convert_to(m.stream, 'UTF8')) & 63, m.schema, accept.producer, m.id, m.correlation,
+               clock_timestamp(), m.name, m.stream, m.actor, m.body
+        FROM unnest(ids, names, schemas, streams, bodies, correlations, actors) WITH ORDINALITY
+             AS m (id, name, schema, stream, body, correlation, actor, ordinal)
+        WHERE m.id = ANY (fresh)
+        ORDER BY m.ordinal;
+    END IF;
+
+    IF cardinality(fresh) = cardinality(ids) THEN
+        RETURN QUERY SELECT m.ordinal, m.id, 'accepted' FROM unnest(ids) WITH ORDINALITY AS m (id, ordinal);
+    ELSE
+        RETURN QUERY
+            SELECT m.ordinal, a.id,
+                   CASE WHEN a.hash <> m.hash THEN 'conflicting' WHEN a.id = m.id THEN 'accepted' ELSE 'repeated' END
+            FROM unnest(scopes, keys, hashes, ids) WITH ORDINALITY AS m (scope, key, hash, id, ordinal)
+            JOIN bus.accepted AS a ON a.scope = m.scope AND a.key = m.key
+            ORDER BY m.ordinal;
+    END IF;
+END $$;
+
+-- Which shot numbers of each device and epoch (its boot or session) are in the log: a prefix and islands after it.
+CREATE TABLE bus.device_shots (
+    device text           NOT NULL,
+    epoch  text           NOT NULL,
+    seen   int8multirange NOT NULL,
+    PRIMARY KEY (device, epoch)
+);
+
+-- How many islands of shot numbers one device and epoch may have before it is refused as unsound.
+CREATE FUNCTION bus.island_limit() RETURNS integer LANGUAGE sql IMMUTABLE AS 'SELECT 1000';
+
+-- Appends shots that devices report. A shot is known by (device, epoch, number), whichever way it came: one that is
+-- in the log already is counted and dropped. Devices are locked in order. Returns a row a device and epoch: how many
+-- were recorded, how many were repeated, and which numbers below the highest are still missing.
+CREATE FUNCTION bus.record_shots(
+    producer integer, name text, schema smallint, devices text[], epochs text[], numbers bigint[], ids uuid[],
+    streams text[], actors text[], bodies jsonb[]
+) RETURNS TABLE (device text, epoch text, recorded bigint, repeated bigint, missing int8multirange)
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = bus, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    fresh uuid[];
+BEGIN
+    PERFORM bus.check_producer(record_shots.producer, ARRAY[record_shots.name]);
+    INSERT INTO bus.device_shots AS d (device, epoch, seen)
+    SELECT DISTINCT s.device, s.epoch, '{}'::int8multirange FROM unnest(devices, epochs) AS s (device, epoch) ORDER BY 1, 2
+    ON CONFLICT DO NOTHING;
+    PERFORM FROM bus.device_shots AS d
+    WHERE (d.device, d.epoch) IN (SELECT * FROM unnest(devices, epochs))
+    ORDER BY d.device, d.epoch FOR UPDATE;
+
+    SELECT coalesce(array_agg(f.id), '{}') INTO fresh
+    FROM (
+        SELECT DISTINCT ON (s.device, s.epoch, s.number) s.id
+        FROM unnest(devices, epochs, numbers, ids) WITH ORDINALITY AS s (device, epoch, number, id, ordinal)
+        JOIN bus.device_shots AS d ON d.device = s.device AND d.epoch = s.epoch
+        WHERE NOT d.seen @> s.number
+        ORDER BY s.device, s.epoch, s.number, s.ordinal
+    ) AS f;
+
+    RETURN QUERY
+        WITH told AS (
+            SELECT s.device, s.epoch, count(*) AS n, count(*) FILTER (WHERE s.id = ANY (fresh)) AS recorded,
+                   range_agg(int8range(s.number, s.number + 1)) AS numbers
+            FROM unnest(devices, epochs, numbers, ids) AS s (device, epoch, number, id) GROUP BY 1, 2
+        ), moved AS (
+            UPDATE bus.device_shots AS d SET seen = d.seen + t.numbers FROM told AS t
+            WHERE d.device = t.device AND d.epoch = t.epoch AND t.recorded > 0
+            RETURNING d.device, d.epoch, d.seen
+        )
+        SELECT t.device, t.epoch, t.recorded, t.n - t.recorded,
+               coalesce(int8multirange(int8range(lower(m.seen), upper(m.seen))) - m.seen, '{}')
+        FROM told AS t LEFT JOIN moved AS m ON m.device = t.device AND m.epoch = t.epoch;
+
+    IF EXISTS (SELECT FROM bus.device_shots AS d
+               WHERE (d.device, d.epoch) IN (SELECT * FROM unnest(devices, epochs))
+                 AND (SELECT count(*) FROM unnest(d.seen)) > bus.island_limit()) THEN
+        RAISE EXCEPTION 'a device reports shot numbers with more than % gaps', bus.island_limit()
+            USING ERRCODE = 'program_limit_exceeded';
+    END IF;
+
+    IF fresh <> '{}' THEN
+        PERFORM bus.take_mark();
+        INSERT INTO bus.outbox (topic, partition, schema, producer, id, correlation, revision, at, name, stream, actor, body)
+        SELECT 'telemetry', crc32(convert_to(s.stream, 'UTF8')) & 63, record_shots.schema, record_shots.producer, s.id, s.id,
+               s.number, clock_timestamp(), record_shots.name, s.stream, s.actor, s.body
+        FROM unnest(ids, numbers, streams, actors, bodies) WITH ORDINALITY AS s (id, number, stream, actor, body, ordinal)
+        WHERE s.id = ANY (fresh)
+        ORDER BY s.ordinal;
+    END IF;
+END $$;
+
+-- Who does a piece of work now: a consumer's reading, a target's connection. Times are this database's clock.
+-- `fence` grows with each holder; whoever writes on the strength of a lease shows it.
+CREATE TABLE bus.lease (
+    name          text        PRIMARY KEY,
+    holder        uuid        NOT NULL,  -- the boot id of the process
+    fence         bigint      NOT NULL,
+    expires_at    timestamptz NOT NULL,
+    released      boolean     NOT NULL,  -- given back in good order
+    backend       integer     NOT NULL,  -- the holder's connection: if it is gone, so is the holder
+    backend_start timestamptz NOT NULL
+);
+
+-- Takes a lease that is free, expired, or whose holder's connection has ended. Returns its fence, and whether the
+-- holder before went without giving it back; no row if somebody holds it.
+CREATE FUNCTION bus.take_lease(name text, holder uuid, lasts interval) RETURNS TABLE (fence bigint, unclean boolean)
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = bus, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    started timestamptz := (SELECT a.backend_start FROM pg_stat_activity AS a WHERE a.pid = pg_backend_pid());
+    was     bus.lease;
+BEGIN
+    INSERT INTO bus.lease AS l (name, holder, fence, expires_at, released, backend, backend_start)
+    VALUES (take_lease.name, take_lease.holder, 1, clock_timestamp() + lasts, false, pg_backend_pid(), started)
+    ON CONFLICT DO NOTHING;
+    IF FOUND THEN
+        RETURN QUERY SELECT 1::bigint, false;
+        RETURN;
+    END IF;
+    SELECT * INTO was FROM bus.lease AS l WHERE l.name = take_lease.name FOR UPDATE;
+    IF NOT was.released AND was.expires_at > clock_timestamp() AND EXISTS (
+        SELECT FROM pg_stat_activity AS a WHERE a.pid = was.backend AND a.backend_start = was.backend_start
+    ) THEN
+        RETURN;
+    END IF;
+    UPDATE bus.lease AS l
+    SET holder = take_lease.holder, fence = was.fence + 1, expires_at = clock_timestamp() + lasts, released = false,
+        backend = pg_backend_pid(), backend_start = started
+    WHERE l.name = take_lease.name;
+    RETURN QUERY SELECT was.fence + 1, NOT was.released;
+END $$;
+
+-- Prolongs a lease; false if it is no longer the caller's.
+CREATE FUNCTION bus.renew_lease(name text, fence bigint, lasts interval) RETURNS boolean
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = bus, pg_temp AS $$
+BEGIN
+    UPDATE bus.lease AS l SET expires_at = clock_timestamp() + lasts
+    WHERE l.name = renew_lease.name AND l.fence = renew_lease.fence AND l.expires_at > clock_timestamp();
+    RETURN FOUND;
+END $$;
+
+CREATE FUNCTION bus.release_lease(name text, fence bigint) RETURNS void
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = bus, pg_temp AS $$
+    UPDATE bus.lease AS l SET released = true, expires_at = clock_timestamp()
+    WHERE l.name = release_lease.name AND l.fence = release_lease.fence;
+$$;
+
+-- What each consumer has gone through, a row a batch, never changed: (from_position, to_position] of the partitions
+-- in the mask, of which `count` messages were its own; `digest` is the xor of their positions' hashes. The cursor is
+-- the largest to_position; two rows can never begin at the same place.
+CREATE TABLE bus.progress (
+    consumer      text        NOT NULL,
+    partitions    bigint      NOT NULL,  -- bit n: partition n; -1: all 64
+    from_position bigint      NOT NULL,
+    to_position   bigint      NOT NULL,
+    count         integer     NOT NULL,
+    digest        bigint      NOT NULL,
+    fence         bigint      NOT NULL,
+    at            timestamptz NOT NULL,
+    PRIMARY KEY (consumer, from_position, partitions),
+    CHECK (to_position > from_position)
+);
+CREATE INDEX progress_cursor ON bus.progress (consumer, to_position);
+
+CREATE FUNCTION bus.cursor_of(consumer text) RETURNS bigint
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = bus, pg_temp AS $$
+    SELECT coalesce(max(p.to_position), 0) FROM bus.progress AS p WHERE p.consumer = cursor_of.consumer;
+$$;
+
+-- Records a batch in the transaction that did it, and refuses one whose lease has gone to somebody else: a worker
+-- that wakes up after its lease ran out writes nothing. The lease row stays locked until COMMIT, so that nobody can
+-- take it over in between.
+CREATE FUNCTION bus.advance(
+    consumer text, fence bigint, from_position bigint, to_position bigint, count integer, digest bigint
+) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = bus, pg_temp AS $$
+BEGIN
+    PERFORM bus.check_consumer(consumer);
+    PERFORM FROM bus.lease AS l
+    WHERE l.name = 'consumer:' || advance.consumer AND l.fence = advance.fence AND l.expires_at > clock_timestamp()
+    FOR SHARE;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'the lease of consumer % (fence %) is no longer held', consumer, fence
+            USING ERRCODE = 'FL001';
+    END IF;
+    IF advance.to_position > advance.from_position THEN
+        INSERT INTO bus.progress (consumer, partitions, from_position, to_position, count, digest, fence, at)
+        VALUES (advance.consumer, -1, advance.from_position, advance.to_position, advance.count, advance.digest,
+                advance.fence, clock_timestamp());
+    END IF;
+END $$;
+
+-- A consumer belongs to the role of its name; nobody moves another's.
+CREATE FUNCTION bus.check_consumer(consumer text) RETURNS void
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = bus, pg_temp AS $$
+BEGIN
+    IF session_user <> 'firingline_' || split_part(consumer, '/', 1) THEN
+        RAISE EXCEPTION 'consumer % does not belong to %', consumer, session_user USING ERRCODE = 'insufficient_privilege';
+    END IF;
+END $$;
+
+-- Streams with a message that could not be handled yet. While a stream is here, the consumer's cursor passes its
+-- messages by: they wait in the log, from `head` to `last`, and are drained in order once the head succeeds.
+-- States: waiting (next try at retry_at) -> held (attempts used up and the policy is to wait for a person).
+CREATE TABLE bus.parked (
+    consumer text        NOT NULL,
+    stream   text        NOT NULL,
+    head     bigint      NOT NULL,
+    last     bigint      NOT NULL,
+    attempts integer     NOT NULL,
+    retry_at timestamptz NOT NULL,
+    held     boolean     NOT NULL DEFAULT false,
+    cause    text        NOT NULL,  -- the exception's type and place, to group by
+    error    text        NOT NULL,
+    PRIMARY KEY (consumer, stream),
+    CHECK (last >= head)
+);
+
+-- Messages given up after their last attempt, for a person to look at; their stream went on without them.
+CREATE TABLE bus.dead_letter (
+    consumer text        NOT NULL,
+    position bigint      NOT NULL,
+    stream   text        NOT NULL,
+    name     text        NOT NULL,
+    attempts integer     NOT NULL,
+    cause    text        NOT NULL,
+    error    text        NOT NULL,
+    at       timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (consumer, position)
+);
+
+-- Tries begun after an unclean takeover, committed before the try itself, so that a message that kills its process
+-- is counted too. Emptied once the consumer has passed them.
+CREATE TABLE bus.attempt (
+    consumer text    NOT NULL,
+    position bigint  NOT NULL,
+    begun    integer NOT NULL,
+    PRIMARY KEY (consumer, position)
+);
+
+-- Messages to be appended at a later time, by the service that asked for them. A key names at most one.
+CREATE TABLE bus.scheduled (
+    service     text        NOT NULL,
+    key         text        NOT NULL,
+    due_at      timestamptz NOT NULL,
+    name        text        NOT NULL,
+    schema      smallint    NOT NULL,
+    stream      text        NOT NULL,
+    body        jsonb       NOT NULL,
+    cause       uuid,
+    correlation uuid        NOT NULL,
+    actor       text        NOT NULL,
+    PRIMARY KEY (service, key)
+);
+CREATE INDEX scheduled_due ON bus.scheduled (service, due_at);
+
+-- Each service sees and moves its own rows of these tables only.
+ALTER TABLE bus.parked ENABLE ROW LEVEL SECURITY;
+ALTER TABLE bus.dead_letter ENABLE ROW LEVEL SECURITY;
+ALTER TABLE bus.attempt ENABLE ROW LEVEL SECURITY;
+ALTER TABLE bus.scheduled ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own ON bus.parked USING (session_user = 'firingline_' || split_part(consumer, '/', 1));
+CREATE POLICY own ON bus.dead_letter USING (session_user = 'firingline_' || split_part(consumer, '/', 1));
+CREATE POLICY own ON bus.attempt USING (session_user = 'firingline_' || split_part(consumer, '/', 1));
+CREATE POLICY own ON bus.scheduled USING (session_user = 'firingline_' || service);
+
+-- How long a transaction may hold a mark before it is ended: everybody's horizon waits behind it.
+CREATE FUNCTION bus.mark_limit() RETURNS interval LANGUAGE sql IMMUTABLE AS $$ SELECT interval '3 seconds' $$;
+
+-- Ends the connections that hold a mark in a transaction older than the limit; returns whom.
+CREATE FUNCTION bus.end_stale_marks() RETURNS TABLE (pid integer, role name, age interval)
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = bus, pg_temp AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
+        SELECT a.pid, a.usename, clock_timestamp() - a.xact_start
+        FROM pg_stat_activity AS a
+        WHERE a.xact_start < clock_timestamp() - bus.mark_limit() AND a.pid <> pg_backend_pid()
+          AND EXISTS (
+              SELECT FROM pg_locks AS l
+              WHERE l.pid = a.pid AND l.locktype = 'advisory' AND l.objsubid = 1 AND l.granted
+                AND l.classid::bigint >> 16 = bus.mark_namespace() >> 48)
+          AND pg_terminate_backend(a.pid);
+END $$;
+
+-- What each role may do with the bus. Services append by bus.append alone: nobody has INSERT, UPDATE or DELETE on
+-- the log.
+GRANT SELECT ON bus.outbox, bus.producer, bus.epoch, bus.outcome, bus.progress, bus.migration, bus.lease TO
+    firingline_auth, firingline_booking, firingline_armory, firingline_payment, firingline_stats,
+    firingline_gateway, firingline_analyst, firingline_operator;
+GRANT SELECT ON SEQUENCE bus.outbox_position TO
+    firingline_auth, firingline_booking, firingline_armory, firingline_payment, firingline_stats,
+    firingline_gateway, firingline_analyst, firingline_operator;
+GRANT SELECT ON bus.accepted, bus.device_shots TO firingline_gateway;
+GRANT SELECT, INSERT, UPDATE, DELETE ON bus.parked, bus.dead_letter, bus.attempt, bus.scheduled TO
+    firingline_auth, firingline_booking, firingline_armory, firingline_payment, firingline_stats;
+GRANT EXECUTE ON FUNCTION
+    bus.horizon(), bus.cursor_of(text), bus.partition_span(), bus.mark_namespace(), bus.mark_limit(),
+    bus.read(bigint, bus.topic[], text[], integer)
+TO firingline_auth, firingline_booking, firingline_armory, firingline_payment, firingline_stats,
+   firingline_gateway, firingline_analyst, firingline_operator;
+GRANT EXECUTE ON FUNCTION
+    bus.register_producer(uuid, uuid, text[], text, timestamptz), bus.check_producer(integer, text[]),
+    bus.append(integer, uuid[], text[], smallint[], text[], boolean[], jsonb[], uuid[], uuid[], text[], uuid[], text[]),
+    bus.take_lease(text, uuid, interval), bus.renew_lease(text, bigint, interval), bus.release_lease(text, bigint),
+    bus.end_stale_marks(), bus.extend_log(integer)
+TO firingline_auth, firingline_booking, firingline_armory, firingline_payment, firingline_stats, firingline_gateway;
+GRANT EXECUTE ON FUNCTION bus.end_stale_marks(), bus.extend_log(integer) TO firingline_operator;
+GRANT EXECUTE ON FUNCTION bus.check_consumer(text), bus.advance(text, bigint, bigint, bigint, integer, bigint) TO
+    firingline_auth, firingline_booking, firingline_armory, firingline_payment, firingline_stats;
+GRANT EXECUTE ON FUNCTION
+    bus.accept(integer, text[], text[], bytea[], uuid[], text[], smallint[], text[], jsonb[], uuid[], text[]),
+    bus.record_shots(integer, text, smallint, text[], text[], bigint[], uuid[], text[], text[], jsonb[])
+TO firingline_gateway;
+
+-- Auth --------------------------------------------------------------------------------------------------
+
+CREATE SCHEMA auth;
+
+-- Booking -----------------------------------------------------------------------------------------------
+
+CREATE SCHEMA booking;
+
+-- Armory ------------------------------------------------------------------------------------------------
+
+CREATE SCHEMA armory;
+
+-- Payment -----------------------------------------------------------------------------------------------
+
+CREATE SCHEMA payment;
+
+-- Stats -------------------------------------------------------------------------------------------------
+
+CREATE SCHEMA stats;
+
+-- Time-outs and search path of each role ----------------------------------------------------------------
+
+RESET ROLE;
+
+-- Set for the role in the whole cluster: settings of a role in one database are not copied from a template.
+DO $$
+DECLARE
+    service text;
+BEGIN
+    FOREACH service IN ARRAY ARRAY['auth', 'booking', 'armory', 'payment', 'stats', 'gateway', 'operator'] LOOP
+        EXECUTE format('ALTER ROLE firingline_%s SET statement_timeout = %L', service, '10s');
+        EXECUTE format('ALTER ROLE firingline_%s SET lock_timeout = %L', service, '5s');
+        EXECUTE format('ALTER ROLE firingline_%s SET idle_in_transaction_session_timeout = %L', service, '10s');
+        EXECUTE format('ALTER ROLE firingline_%s SET transaction_timeout = %L', service, '30s');
+        EXECUTE format('ALTER ROLE firingline_%s SET search_path = %s, pg_temp', service,
+            CASE WHEN service IN ('gateway', 'operator') THEN 'bus' ELSE service || ', bus' END);
+    END LOOP;
+END $$;
+
+COMMIT;
