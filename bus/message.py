@@ -31,11 +31,10 @@ class Message(BaseModel):
     upcasts: ClassVar[Mapping[int, Callable[[JsonObject], JsonObject]]] = {}
     stream_template: ClassVar[str] = ""
 
-    @classmethod
-    def __pydantic_init_subclass__(
+    def __init_subclass__(
         cls, *, name: str = "", stream: str = "", version: int = 1, **kwargs: Any
     ) -> None:
-        super().__pydantic_init_subclass__(**kwargs)
+        super().__init_subclass__(**kwargs)
         cls.name = name or cls.name
         cls.stream_template = stream or cls.stream_template
         cls.version = version
@@ -67,9 +66,8 @@ class Command(Message):
 
     about: ClassVar[str | None] = None
 
-    @classmethod
-    def __pydantic_init_subclass__(cls, *, about: str | None = None, **kwargs: Any) -> None:
-        super().__pydantic_init_subclass__(**kwargs)
+    def __init_subclass__(cls, *, about: str | None = None, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
         cls.about = about
 
 
@@ -82,11 +80,10 @@ class Event(Message):
     concludes: ClassVar[str | None] = None
     rejects: ClassVar[str | None] = None
 
-    @classmethod
-    def __pydantic_init_subclass__(
+    def __init_subclass__(
         cls, *, concludes: str | None = None, rejects: str | None = None, **kwargs: Any
     ) -> None:
-        super().__pydantic_init_subclass__(**kwargs)
+        super().__init_subclass__(**kwargs)
         cls.concludes = concludes
         cls.rejects = rejects
 
