@@ -1,0 +1,1 @@
+"""What keeps Firingline running: PostgreSQL, processes, migrations, credentials and the console script."""

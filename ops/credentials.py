@@ -1,0 +1,79 @@
+"""One credential per database role: its password, and the secret with which a service asks auth for a token.
+
+They are made once, each in a file of its own that only its owner may read, so that a process can be given its own
+and no other.
+"""
+
+import json
+import os
+import secrets
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+from bus.errors import Refusal
+
+NAMES: Final = (
+    "owner",
+    "auth",
+    "booking",
+    "armory",
+    "payment",
+    "stats",
+    "gateway",
+    "analyst",
+    "operator",
+)
+SECRET_BYTES: Final = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """What one role proves itself with."""
+
+    role: str
+    password: str
+    secret: str
+
+
+def load_or_make(home: Path) -> dict[str, Credential]:
+    """Return every role's credential by its short name, making those that are missing."""
+    return {name: load(home, name) if _path(home, name).exists() else _make(home, name) for name in NAMES}
+
+
+def load(home: Path, name: str) -> Credential:
+    """Read the credential of one role; `name` is short, as in "booking"."""
+    path = _path(home, name)
+    try:
+        return Credential(**json.loads(path.read_text()))
+    except FileNotFoundError:
+        raise Refusal(f"There is no credential {path}: run `firingline migrate` first.") from None
+    except PermissionError:
+        raise Refusal(f"The credential {path} belongs to another user.") from None
+    except (ValueError, TypeError):
+        raise Refusal(f"{path} is not a credential: move it away and run `firingline migrate`.") from None
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file that only we may read, whole or not at all."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    with open(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:  # noqa: PTH123 (mode)
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    unfinished.replace(path)
+
+
+def _make(home: Path, name: str) -> Credential:
+    credential = Credential(
+        role=f"firingline_{name}",
+        password=secrets.token_urlsafe(SECRET_BYTES),
+        secret=secrets.token_urlsafe(SECRET_BYTES),
+    )
+    write_private(_path(home, name), json.dumps(asdict(credential), indent=2) + "\n")
+    return credential
+
+
+def _path(home: Path, name: str) -> Path:
+    return home / "credentials" / f"{name}.json"

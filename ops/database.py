@@ -1,0 +1,23 @@
+"""Opens a connection to the database, or says in one sentence why that cannot be."""
+
+import asyncpg
+
+from bus.errors import Refusal
+
+CONNECT_S = 5.0
+
+
+async def connect(url: str) -> asyncpg.Connection:
+    """Connect, with every ordinary failure turned into a sentence that names the server but no password."""
+    try:
+        return await asyncpg.connect(url, timeout=CONNECT_S)
+    except ValueError as error:
+        raise Refusal(f"DATABASE_URL is not an address of a PostgreSQL database: {error}.") from None
+    except asyncpg.InvalidCatalogNameError as error:
+        raise Refusal(f"The server in DATABASE_URL has no such database: {error}.") from None
+    except asyncpg.InvalidAuthorizationSpecificationError as error:
+        raise Refusal(f"The server in DATABASE_URL does not let us in: {error}.") from None
+    except asyncpg.CannotConnectNowError as error:
+        raise Refusal(f"The server in DATABASE_URL takes no connections now: {error}.") from None
+    except (OSError, TimeoutError) as error:
+        raise Refusal(f"The server in DATABASE_URL cannot be reached: {error or 'no answer'}.") from None
