@@ -33,7 +33,7 @@ class Line(BaseModel):
 class PriceListPublished(Event, name="payment.price-list-published", stream="price-list:{currency}"):
     """New prices hold from now on."""
 
-    version: int
+    price_list_version: int
     currency: Currency
     tax_permille: int
     lane_hour_minor: Minor
