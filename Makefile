@@ -12,6 +12,7 @@ help: ## what can be made
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' Makefile
 
 setup: $(STAMP) ## make .venv and install what the lock names
+	@:
 
 # An environment remembers where it stands: one that was copied or moved along with its folder is made anew.
 ifneq ($(shell cat $(STAMP) 2>/dev/null),$(CURDIR))

@@ -1,4 +1,4 @@
-"""A log file that never grows past a bound: when it is full it becomes `<name>.1`, and the one before is dropped."""
+"""A log file that never grows past a bound: when full it becomes `<name>.1` in place of the one before."""
 
 from pathlib import Path
 from typing import Final

@@ -4,20 +4,33 @@ import re
 from pathlib import Path
 from typing import Final
 
+PORT_TAKEN: Final = "is in use by another program"
 SENTENCES: Final = (
-    (r"No space left on device|Disk quota exceeded", "The disk that holds {data} is full: free some space and start again."),
-    (r"Read-only file system", "{data} lies on a disk that cannot be written to: set FIRINGLINE_HOME to another folder."),
-    (r"Address already in use", "Port {port} is in use by another program: end it, or name another port."),
+    (
+        r"No space left on device|Disk quota exceeded",
+        "The disk that holds {data} is full: free some space and start again.",
+    ),
+    (
+        r"Read-only file system",
+        "{data} lies on a disk that cannot be written to: set FIRINGLINE_HOME to another folder.",
+    ),
+    (r"Address already in use", f"Port {{port}} {PORT_TAKEN}: end it, or name another port."),
     (
         r'lock file "postmaster.pid" already exists|pre-existing shared memory block',
         "Another PostgreSQL is using {data}: end it, or set FIRINGLINE_HOME to another folder.",
     ),
     (
         r"database files are incompatible|not a valid data directory|is not a database cluster directory",
-        "{data} holds data of another PostgreSQL version: move it away, or set FIRINGLINE_HOME to another folder.",
+        "{data} holds data of another PostgreSQL: move it away, or set FIRINGLINE_HOME to another folder.",
     ),
-    (r"Permission denied|has wrong ownership", "PostgreSQL, running as {user}, may not read or write {data}."),
-    (r"Cannot allocate memory|could not map anonymous shared memory", "There is too little free memory for PostgreSQL."),
+    (
+        r"Permission denied|has wrong ownership",
+        "PostgreSQL, running as {user}, may not read or write {data}.",
+    ),
+    (
+        r"Cannot allocate memory|could not map anonymous shared memory",
+        "There is too little free memory for PostgreSQL.",
+    ),
 )
 
 

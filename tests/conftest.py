@@ -1,4 +1,4 @@
-"""Real PostgreSQL for every test that asks for one: one server for the run, a fresh database for each test."""
+"""Real PostgreSQL for every test that asks for it: one server for the run, a fresh database for each test."""
 
 import asyncio
 import itertools
@@ -56,7 +56,7 @@ async def database(cluster: Cluster, home: Path, template: str) -> AsyncIterator
     """Give the test a database of its own."""
     name = f"test_{next(numbers)}"
     admin = await asyncpg.connect(cluster.url())
-    await admin.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY wal_log")
+    await admin.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
     try:
         yield Database(name, Settings(home=home, database_url=cluster.url(name)))
     finally:

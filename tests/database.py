@@ -15,7 +15,7 @@ class Database:
     settings: Settings
 
     def url(self, role: str) -> str:
-        """Return the URL for a role by its short name: "booking", "gateway", "owner"; "postgres" is the superuser."""
+        """Return the URL of a role by its short name ("booking"); "postgres" is the superuser."""
         return self.settings.admin_url if role == "postgres" else self.settings.dsn(role)
 
     async def connect(self, role: str) -> asyncpg.Connection:
