@@ -265,7 +265,8 @@ BEGIN
 END $$;
 
 -- Messages after a position, in order, up to the horizon, of these topics and names (NULL: all names).
--- The last row is always the mark of how far was read: its name is NULL, its position the last one covered.
+-- One row more comes last, without a name: its position is the horizon, its revision the sequence's last value (so the
+-- reader knows whether something may still appear), its time this database's clock.
 CREATE FUNCTION bus.read(after bigint, topics bus.topic[], names text[], most integer)
 RETURNS TABLE (
     "position" bigint, topic bus.topic, partition smallint, schema smallint, producer integer, id uuid, cause uuid,
@@ -276,7 +277,6 @@ LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = bus, pg_temp AS $$
 DECLARE
     horizon bigint := bus.horizon();
     head    bigint;
-    n       bigint;
 BEGIN
     RETURN QUERY
         SELECT o.position, o.topic, o.partition, o.schema, o.producer, o.id, o.cause, o.correlation, o.concludes,
@@ -286,14 +286,10 @@ BEGIN
           AND (names IS NULL OR o.name = ANY (names))
         ORDER BY o.position
         LIMIT most;
-    GET DIAGNOSTICS n = ROW_COUNT;
-    IF n < most THEN
-        SELECT last_value INTO head FROM bus.outbox_position;
-        -- revision: the sequence's last value, so that the reader knows whether something lies above the horizon
-        RETURN QUERY SELECT greatest(horizon, after), NULL::bus.topic, NULL::smallint, NULL::smallint, NULL::integer,
-            NULL::uuid, NULL::uuid, NULL::uuid, NULL::uuid, head, NULL::timestamptz, NULL::text, NULL::text,
-            NULL::text, NULL::jsonb;
-    END IF;
+    SELECT last_value INTO head FROM bus.outbox_position;
+    RETURN QUERY SELECT greatest(horizon, after), NULL::bus.topic, NULL::smallint, NULL::smallint, NULL::integer,
+        NULL::uuid, NULL::uuid, NULL::uuid, NULL::uuid, head, clock_timestamp(), NULL::text, NULL::text,
+        NULL::text, NULL::jsonb;
 END $$;
 
 -- The last revision of each domain stream, and the one role that writes its events.

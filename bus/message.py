@@ -72,20 +72,22 @@ class Command(Message):
 
 
 class Event(Message):
-    """A fact. `concludes` or `rejects` names the field with the id of the command that it answers for good.
+    """A fact. `concludes`, `rejects` or `fails` names the field with the id of the command that it answers for good.
 
     An event that answers no command, or answers the very command that it was decided on, needs neither.
     """
 
     concludes: ClassVar[str | None] = None
     rejects: ClassVar[str | None] = None
+    fails: ClassVar[str | None] = None
 
     def __init_subclass__(
-        cls, *, concludes: str | None = None, rejects: str | None = None, **kwargs: Any
+        cls, *, concludes: str | None = None, rejects: str | None = None, fails: str | None = None, **kwargs: Any
     ) -> None:
         super().__init_subclass__(**kwargs)
         cls.concludes = concludes
         cls.rejects = rejects
+        cls.fails = fails
 
 
 class Envelope(NamedTuple):

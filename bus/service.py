@@ -9,9 +9,9 @@ from enum import Enum
 from typing import Any, Final
 from uuid import UUID
 
-from asyncpg import Connection
-
-from bus.message import Catalogue, Command, Event, Message, Received
+from bus.answers import CommandFailed, CommandRejected
+from bus.connection import Connection
+from bus.message import Catalogue, Command, Event, Message
 
 DEFAULT_ATTEMPTS: Final = 8
 
@@ -96,6 +96,8 @@ class Service:
     hears: Sequence[Hears]
     says: Sequence[type[Event]]
     applies: Mapping[type[Event], Apply | ApplyMany]
+    rejected_as: type[CommandRejected]
+    failed_as: type[CommandFailed]
     asks_itself: Sequence[type[Command]] = ()  # what it schedules
     kept_tables: frozenset[str] = field(default_factory=frozenset)  # not derived from events; a rebuild leaves them
 
@@ -105,7 +107,8 @@ class Service:
 
     @property
     def may_append(self) -> list[str]:
-        return sorted(message.name for message in (*self.says, *self.asks_itself))
+        says = (*self.says, *self.asks_itself, self.rejected_as, self.failed_as)
+        return sorted({message.name for message in says})
 
     @property
     def catalogue(self) -> Catalogue:
@@ -114,8 +117,3 @@ class Service:
 
     def row(self, message: type[Message]) -> Hears | None:
         return next((row for row in self.hears if row.message is message), None)
-
-
-def shown(received: Received[Message]) -> str:
-    """A message as it is named in a log line."""
-    return f"{received.envelope.name}@{received.envelope.position}"

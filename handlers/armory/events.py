@@ -97,6 +97,6 @@ class CommandRejected(
 
 
 class CommandFailed(
-    answers.CommandFailed, name="armory.command-failed", stream="{about}", concludes="command"
+    answers.CommandFailed, name="armory.command-failed", stream="{about}", fails="command"
 ):
     """The armory could not carry out a command because of a fault."""

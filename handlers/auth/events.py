@@ -109,6 +109,6 @@ class CommandRejected(
 
 
 class CommandFailed(
-    answers.CommandFailed, name="auth.command-failed", stream="{about}", concludes="command"
+    answers.CommandFailed, name="auth.command-failed", stream="{about}", fails="command"
 ):
     """Auth could not carry out a command because of a fault."""

@@ -153,6 +153,6 @@ class CommandRejected(
 
 
 class CommandFailed(
-    answers.CommandFailed, name="booking.command-failed", stream="{about}", concludes="command"
+    answers.CommandFailed, name="booking.command-failed", stream="{about}", fails="command"
 ):
     """Booking could not carry out a command because of a fault."""

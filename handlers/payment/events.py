@@ -122,6 +122,6 @@ class CommandRejected(
 
 
 class CommandFailed(
-    answers.CommandFailed, name="payment.command-failed", stream="{about}", concludes="command"
+    answers.CommandFailed, name="payment.command-failed", stream="{about}", fails="command"
 ):
     """Payment could not carry out a command because of a fault."""

@@ -1,0 +1,129 @@
+"""The bell: NOTIFY says that something was committed; what it was stands in the log.
+
+It may be lost, late, doubled or rung by anyone, and nothing goes wrong: who hears it reads the log, and who hears
+nothing reads the log a little later.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+import structlog
+
+from bus.backoff import full_jitter
+from bus.connection import DATABASE_AWAY, Connection, close, connect
+
+CHANNEL: Final = "firingline"
+PING_EVERY_S: Final = 5.0
+PING_TIMEOUT_S: Final = 2.0
+RECONNECT_LONGEST_S: Final = 2.0
+RING_AT_MOST_EVERY_S: Final = 0.002
+
+log = structlog.get_logger(__name__)
+
+
+class Bell:
+    """Listens on a connection of its own, and tells every waiter when it rang or may have rung unheard."""
+
+    def __init__(self, dsn: str, application: str) -> None:
+        self._dsn = dsn
+        self._application = application
+        self._waiters: set[asyncio.Event] = set()
+        self.listening = False
+
+    def waiter(self) -> asyncio.Event:
+        """An event that is set at each ring; the waiter clears it before it looks."""
+        event = asyncio.Event()
+        self._waiters.add(event)
+        return event
+
+    def forget(self, waiter: asyncio.Event) -> None:
+        self._waiters.discard(waiter)
+
+    async def run(self) -> None:
+        """Listens until cancelled. After each (re)connection all waiters are woken to read the gap."""
+        failures = 0
+        while True:
+            try:
+                connection = await connect(self._dsn, f"{self._application}/bell")
+            except DATABASE_AWAY as away:
+                failures += 1
+                log.warning("bell.connect-failed", error=repr(away), failures=failures)
+                await asyncio.sleep(full_jitter(failures, longest_s=RECONNECT_LONGEST_S))
+                continue
+            failures = 0
+            try:
+                await self._listen(connection)
+            except DATABASE_AWAY as away:
+                log.warning("bell.lost", error=repr(away))
+            finally:
+                self.listening = False
+                connection.terminate()
+
+    async def _listen(self, connection: Connection) -> None:
+        lost = asyncio.Event()
+        connection.add_termination_listener(lambda *_: lost.set())
+        await connection.add_listener(CHANNEL, lambda *_: self._wake())
+        self.listening = True
+        self._wake()
+        while True:
+            try:
+                await asyncio.wait_for(lost.wait(), PING_EVERY_S)
+            except TimeoutError:
+                await self._ping(connection)
+            else:
+                message = "the listening connection ended"
+                raise ConnectionResetError(message)
+
+    async def _ping(self, connection: Connection) -> None:
+        """Proves that the socket and the registration still live; a cut cable would say nothing by itself."""
+        registered = await connection.fetchval(
+            "SELECT count(*) FROM pg_listening_channels() AS c WHERE c = $1", CHANNEL, timeout=PING_TIMEOUT_S
+        )
+        if registered != 1:
+            message = "the listening connection is no longer registered"
+            raise ConnectionResetError(message)
+
+    def _wake(self) -> None:
+        for waiter in self._waiters:
+            waiter.set()
+
+
+class Ringer:
+    """Rings after commits, on a connection of its own: one ring in flight, many commits to a ring."""
+
+    def __init__(self, dsn: str, application: str) -> None:
+        self._dsn = dsn
+        self._application = application
+        self._wanted = asyncio.Event()
+
+    def ring(self) -> None:
+        self._wanted.set()
+
+    async def run(self) -> None:
+        """Rings when asked until cancelled. A ring that fails is dropped: readers poll as well."""
+        failures = 0
+        while True:
+            await self._wanted.wait()
+            try:
+                connection = await connect(self._dsn, f"{self._application}/ringer")
+            except DATABASE_AWAY as away:
+                failures += 1
+                log.warning("ringer.connect-failed", error=repr(away), failures=failures)
+                await asyncio.sleep(full_jitter(failures, longest_s=RECONNECT_LONGEST_S))
+                continue
+            failures = 0
+            try:
+                await self._ring_on(connection)
+            except DATABASE_AWAY as away:
+                log.warning("ringer.lost", error=repr(away))
+            finally:
+                await close(connection)
+
+    async def _ring_on(self, connection: Connection) -> None:
+        while True:
+            await self._wanted.wait()
+            self._wanted.clear()
+            await connection.execute(f"NOTIFY {CHANNEL}")
+            await asyncio.sleep(RING_AT_MOST_EVERY_S)

@@ -1,0 +1,70 @@
+"""Connections to PostgreSQL with the time-outs that this project relies on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+import asyncpg
+
+if TYPE_CHECKING:
+    from asyncpg.pool import PoolConnectionProxy
+
+    Connection: TypeAlias = asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]
+    Pool: TypeAlias = asyncpg.Pool[asyncpg.Record]
+else:
+    Connection = asyncpg.Connection
+    Pool = asyncpg.Pool
+
+CONNECT_TIMEOUT_S: Final = 5.0
+COMMAND_TIMEOUT_S: Final = 12.0
+ACQUIRE_TIMEOUT_S: Final = 5.0
+CLOSE_TIMEOUT_S: Final = 1.0
+
+SERVER_SETTINGS: Final = {
+    "timezone": "UTC",
+    "jit": "off",
+    "tcp_user_timeout": "10s",
+    "client_connection_check_interval": "5s",
+}
+
+DATABASE_AWAY: Final = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
+)
+"""What is raised when the database, or the way to it, is away for the moment."""
+
+
+async def connect(dsn: str, application: str) -> asyncpg.Connection[asyncpg.Record]:
+    """A connection of one's own, for what must not be interrupted by others: listening, a lease, a worker's batch."""
+    return await asyncpg.connect(
+        dsn,
+        timeout=CONNECT_TIMEOUT_S,
+        command_timeout=COMMAND_TIMEOUT_S,
+        server_settings={**SERVER_SETTINGS, "application_name": application},
+    )
+
+
+async def connect_pool(dsn: str, application: str, *, most: int, least: int = 1) -> Pool:
+    return await asyncpg.create_pool(
+        dsn,
+        min_size=least,
+        max_size=most,
+        timeout=CONNECT_TIMEOUT_S,
+        command_timeout=COMMAND_TIMEOUT_S,
+        server_settings={**SERVER_SETTINGS, "application_name": application},
+    )
+
+
+async def close(connection: Connection) -> None:
+    """Ends a connection in a bounded time, whatever state the way to the server is in."""
+    try:
+        await connection.close(timeout=CLOSE_TIMEOUT_S)
+    except DATABASE_AWAY:
+        connection.terminate()
