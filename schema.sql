@@ -735,9 +735,319 @@ CREATE SCHEMA booking;
 
 CREATE SCHEMA armory;
 
+-- Types of weapons. `units` is how many are fit for use. Whoever decides on a reservation locks the type's row first,
+-- so that two requests never count on the same unit.
+CREATE TABLE armory.weapon_type (
+    weapon_type  text    PRIMARY KEY,
+    weapon_class text    NOT NULL,
+    calibre      text    NOT NULL,
+    title        text    NOT NULL,
+    units        integer NOT NULL CHECK (units >= 0)
+);
+
+-- The register: every weapon the club has. The unique index also finds the units of a type.
+CREATE TABLE armory.weapon (
+    weapon      uuid PRIMARY KEY,
+    weapon_type text NOT NULL REFERENCES armory.weapon_type,
+    serial      text NOT NULL,
+    UNIQUE (weapon_type, serial)
+);
+
+-- Cartridges that lie in the armoury, by calibre: stocked - issued + returned.
+CREATE TABLE armory.ammunition (
+    calibre text   PRIMARY KEY,
+    rounds  bigint NOT NULL CHECK (rounds >= 0)
+);
+
+-- A unit of a type kept for a booking, whichever unit it will be. States: kept -> released.
+CREATE TABLE armory.reservation (
+    booking     uuid      PRIMARY KEY,
+    person      uuid      NOT NULL,
+    weapon_type text      NOT NULL REFERENCES armory.weapon_type,
+    during      tstzrange NOT NULL CHECK (
+        NOT isempty(during) AND NOT lower_inf(during) AND NOT upper_inf(during)
+        AND lower_inc(during) AND NOT upper_inc(during)),
+    released    boolean   NOT NULL
+);
+-- What is kept of a type in a time: the only question asked of it under the type's lock.
+CREATE INDEX reservation_kept ON armory.reservation USING gist (weapon_type, during) WHERE NOT released;
+
+-- What booking told of a booking, in whatever order it came. A closed one is a tombstone: a request for a weapon that
+-- comes after it does nothing. States: (none) -> checked in -> closed, or closed at once.
+CREATE TABLE armory.known_booking (
+    booking       uuid        PRIMARY KEY,
+    checked_in_at timestamptz,
+    closed        text        CHECK (closed IN ('rejected', 'cancelled', 'no-show', 'finished'))
+);
+
+-- The custody book: every handover of a weapon, from whom to whom. Entries are only ever added. A weapon's entries
+-- count 1, 2, 3 … without a gap; the odd ones are issues, the even ones returns, so the two alternate and there is
+-- one holder at any time.
+CREATE TABLE armory.handover (
+    weapon      uuid        NOT NULL REFERENCES armory.weapon,
+    entry       integer     NOT NULL CHECK (entry > 0),
+    previous    integer     GENERATED ALWAYS AS (nullif(entry - 1, 0)) STORED,
+    kind        text        NOT NULL CHECK (kind = CASE entry % 2 WHEN 1 THEN 'issue' ELSE 'return' END),
+    booking     uuid        NOT NULL REFERENCES armory.reservation,
+    from_person uuid        NOT NULL,
+    to_person   uuid        NOT NULL CHECK (to_person <> from_person),  -- it takes two
+    rounds      integer     NOT NULL CHECK (rounds >= 0),  -- cartridges that went along
+    at          timestamptz NOT NULL,
+    PRIMARY KEY (weapon, entry),
+    FOREIGN KEY (weapon, previous) REFERENCES armory.handover (weapon, entry)
+);
+CREATE INDEX handover_of_booking ON armory.handover (booking);
+
+-- A weapon's time out of the armoury, begun by the entry of the custody book of that number. States: out (returned_at
+-- is null) -> returned. Issued cartridges are either returned or fired.
+CREATE TABLE armory.loan (
+    weapon          uuid        NOT NULL,
+    entry           integer     NOT NULL,
+    booking         uuid        NOT NULL REFERENCES armory.reservation,
+    holder          uuid        NOT NULL,
+    issued_by       uuid        NOT NULL,
+    issued_at       timestamptz NOT NULL,
+    rounds_issued   integer     NOT NULL CHECK (rounds_issued >= 0),
+    returned_at     timestamptz CHECK (returned_at >= issued_at),
+    taken_by        uuid,
+    rounds_returned integer     CHECK (rounds_returned >= 0),
+    rounds_fired    integer     CHECK (rounds_fired >= 0),
+    PRIMARY KEY (weapon, entry),
+    FOREIGN KEY (weapon, entry) REFERENCES armory.handover,
+    CHECK (num_nulls(returned_at, taken_by, rounds_returned, rounds_fired) IN (0, 4)),
+    CHECK (rounds_issued = rounds_returned + rounds_fired)
+);
+-- One holder of a weapon, and one weapon of a booking, at a time.
+CREATE UNIQUE INDEX loan_one_holder ON armory.loan (weapon) WHERE returned_at IS NULL;
+CREATE UNIQUE INDEX loan_one_weapon ON armory.loan (booking) WHERE returned_at IS NULL;
+
+CREATE VIEW armory.weapon_types AS
+    SELECT t.weapon_type, t.weapon_class, t.calibre, t.title, t.units,
+           (SELECT count(*) FROM armory.weapon AS w JOIN armory.loan AS l USING (weapon)
+            WHERE w.weapon_type = t.weapon_type AND l.returned_at IS NULL) AS units_out,
+           coalesce(a.rounds, 0) AS rounds_in_stock
+    FROM armory.weapon_type AS t LEFT JOIN armory.ammunition AS a USING (calibre);
+
+CREATE VIEW armory.weapons AS
+    SELECT w.weapon, w.weapon_type, t.weapon_class, t.calibre, t.title, w.serial,
+           l.holder AS out_with, l.booking AS out_for, l.issued_by, l.issued_at, l.rounds_issued
+    FROM armory.weapon AS w
+    JOIN armory.weapon_type AS t USING (weapon_type)
+    LEFT JOIN armory.loan AS l ON l.weapon = w.weapon AND l.returned_at IS NULL;
+
+CREATE VIEW armory.ammunition_stock AS
+    SELECT a.calibre, a.rounds FROM armory.ammunition AS a;
+
+CREATE VIEW armory.reservations AS
+    SELECT r.booking, r.person, r.weapon_type, t.title, lower(r.during) AS starts_at, upper(r.during) AS ends_at,
+           CASE WHEN NOT r.released THEN 'kept' WHEN k.closed = 'finished' THEN 'done' ELSE 'released' END AS state
+    FROM armory.reservation AS r
+    JOIN armory.weapon_type AS t USING (weapon_type)
+    LEFT JOIN armory.known_booking AS k USING (booking);
+
+CREATE VIEW armory.handovers AS
+    SELECT h.weapon, h.entry, h.kind, h.booking, h.from_person, h.to_person, h.rounds, h.at FROM armory.handover AS h;
+
+CREATE VIEW armory.loans AS
+    SELECT l.weapon, l.entry, l.booking, l.holder, l.issued_by, l.issued_at, l.rounds_issued, l.returned_at, l.taken_by,
+           l.rounds_returned, l.rounds_fired
+    FROM armory.loan AS l;
+
+GRANT USAGE ON SCHEMA armory TO firingline_armory, firingline_gateway;
+GRANT SELECT, INSERT, UPDATE, DELETE ON
+    armory.weapon_type, armory.weapon, armory.ammunition, armory.reservation, armory.known_booking, armory.loan
+TO firingline_armory;
+GRANT SELECT, INSERT ON armory.handover TO firingline_armory;
+GRANT SELECT ON
+    armory.weapon_types, armory.weapons, armory.ammunition_stock, armory.reservations, armory.handovers, armory.loans
+TO firingline_gateway;
+
 -- Payment -----------------------------------------------------------------------------------------------
 
 CREATE SCHEMA payment;
+
+-- Every price list there was. The one published last, of whatever currency, holds.
+CREATE TABLE payment.price_list (
+    currency           text    NOT NULL CHECK (currency ~ '^[A-Z]{3}$'),
+    price_list_version integer NOT NULL CHECK (price_list_version > 0),
+    ordinal            integer NOT NULL UNIQUE CHECK (ordinal > 0),  -- 1 for the first ever published, and so on
+    tax_permille       integer NOT NULL CHECK (tax_permille BETWEEN 0 AND 1000),
+    lane_hour_minor    bigint  NOT NULL CHECK (lane_hour_minor >= 0),
+    weapon_minor       jsonb   NOT NULL,  -- by weapon type
+    round_minor        jsonb   NOT NULL,  -- by weapon class
+    PRIMARY KEY (currency, price_list_version)
+);
+
+-- The last number given in each series and year. A number is given to a document in the transaction that issues it,
+-- under this row's lock, so the series has no gaps.
+CREATE TABLE payment.number_series (
+    series text    NOT NULL CHECK (series IN ('invoice', 'credit-note')),
+    year   integer NOT NULL,
+    last   integer NOT NULL CHECK (last > 0),
+    PRIMARY KEY (series, year)
+);
+
+-- Invoices as they were issued; never changed. What was paid on one stands in payment.balance.
+CREATE TABLE payment.invoice (
+    invoice            uuid        PRIMARY KEY,
+    booking            uuid        NOT NULL UNIQUE,
+    person             uuid        NOT NULL,
+    number             text        NOT NULL UNIQUE CHECK (number ~ '^\d{4}-\d{6,}$'),
+    currency           text        NOT NULL,
+    net_minor          bigint      NOT NULL,
+    tax_minor          bigint      NOT NULL CHECK (tax_minor >= 0),
+    total_minor        bigint      NOT NULL CHECK (total_minor >= 0),
+    price_list_version integer     NOT NULL,
+    issued_at          timestamptz NOT NULL,
+    CHECK (net_minor + tax_minor = total_minor),
+    FOREIGN KEY (currency, price_list_version) REFERENCES payment.price_list
+);
+CREATE INDEX invoice_of_person ON payment.invoice (person, issued_at);
+
+-- The lines of an invoice. Prices contain the tax: quantity times unit price is net and tax together.
+CREATE TABLE payment.invoice_line (
+    invoice      uuid    NOT NULL REFERENCES payment.invoice,
+    line         integer NOT NULL CHECK (line > 0),
+    item         text    NOT NULL,
+    title        text    NOT NULL,
+    quantity     integer NOT NULL CHECK (quantity >= 0),
+    unit_minor   bigint  NOT NULL CHECK (unit_minor >= 0),
+    net_minor    bigint  NOT NULL CHECK (net_minor >= 0),
+    tax_minor    bigint  NOT NULL CHECK (tax_minor >= 0),
+    tax_permille integer NOT NULL CHECK (tax_permille BETWEEN 0 AND 1000),
+    PRIMARY KEY (invoice, line),
+    CHECK (net_minor + tax_minor = quantity * unit_minor)
+);
+
+-- Credit notes: each takes back one whole invoice. Never changed.
+CREATE TABLE payment.credit_note (
+    invoice          uuid        PRIMARY KEY REFERENCES payment.invoice,
+    number           text        NOT NULL UNIQUE CHECK (number ~ '^C\d{4}-\d{6,}$'),
+    net_minor        bigint      NOT NULL,
+    tax_minor        bigint      NOT NULL,
+    total_minor      bigint      NOT NULL,
+    refund_due_minor bigint      NOT NULL CHECK (refund_due_minor BETWEEN 0 AND total_minor),
+    credited_at      timestamptz NOT NULL
+);
+
+-- How an invoice stands; its row is locked by whoever decides on it. States: open -> settled (nothing is to be paid any
+-- more) and, from both, credited (nothing is to be paid, and what was paid is due back).
+CREATE TABLE payment.balance (
+    invoice          uuid    PRIMARY KEY REFERENCES payment.invoice,
+    total_minor      bigint  NOT NULL CHECK (total_minor >= 0),
+    paid_minor       bigint  NOT NULL CHECK (paid_minor BETWEEN 0 AND total_minor),
+    credited         boolean NOT NULL,
+    refund_due_minor bigint  NOT NULL CHECK (refund_due_minor BETWEEN 0 AND paid_minor),  -- before refunds
+    refunded_minor   bigint  NOT NULL CHECK (refunded_minor BETWEEN 0 AND refund_due_minor),
+    settled_at       timestamptz CHECK (settled_at IS NULL OR paid_minor = total_minor),
+    CHECK (credited OR refund_due_minor = 0)
+);
+
+-- Money that changed hands at the desk: in for an invoice, and out again for a credited one.
+CREATE TABLE payment.payment (
+    payment      uuid        PRIMARY KEY,
+    invoice      uuid        NOT NULL REFERENCES payment.invoice,
+    amount_minor bigint      NOT NULL CHECK (amount_minor > 0),
+    currency     text        NOT NULL,
+    method       text        NOT NULL CHECK (method IN ('cash', 'card-terminal', 'transfer')),
+    taken_by     uuid        NOT NULL,
+    taken_at     timestamptz NOT NULL
+);
+CREATE INDEX payment_of_invoice ON payment.payment (invoice);
+
+CREATE TABLE payment.refund (
+    refund       uuid        PRIMARY KEY,
+    invoice      uuid        NOT NULL REFERENCES payment.credit_note,
+    amount_minor bigint      NOT NULL CHECK (amount_minor > 0),
+    currency     text        NOT NULL,
+    method       text        NOT NULL CHECK (method IN ('cash', 'card-terminal', 'transfer')),
+    paid_by      uuid        NOT NULL,
+    paid_at      timestamptz NOT NULL
+);
+CREATE INDEX refund_of_invoice ON payment.refund (invoice);
+
+-- The ledger, in double entry. A transaction is what one document or payment (its `source`) did to the accounts; debits
+-- are positive, credits negative, and together they are 0. Legs are only ever added; what was wrong is put right by a
+-- transaction of the opposite sign.
+CREATE TABLE payment.leg (
+    source       text        NOT NULL,  -- 'invoice:…', 'credit-note:…', 'payment:…', 'refund:…'
+    account      text        NOT NULL,
+    currency     text        NOT NULL,
+    amount_minor bigint      NOT NULL CHECK (amount_minor <> 0),
+    at           timestamptz NOT NULL,
+    PRIMARY KEY (source, account, currency)  -- a source is booked once
+);
+CREATE INDEX leg_of_account ON payment.leg (account, currency) INCLUDE (amount_minor);
+
+-- Looks, at COMMIT, whether a transaction's legs are 0 in each currency. It reads the table of the schema it fires in.
+CREATE FUNCTION payment.refuse_unbalanced() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    unbalanced text;
+BEGIN
+    EXECUTE format('SELECT string_agg(b.currency, '', '') FROM (SELECT l.currency FROM %I.leg AS l WHERE l.source = $1 '
+                   'GROUP BY l.currency HAVING sum(l.amount_minor) <> 0) AS b', TG_TABLE_SCHEMA)
+    INTO unbalanced USING NEW.source;
+    IF unbalanced IS NOT NULL THEN
+        RAISE EXCEPTION 'the legs of % are not balanced in %', NEW.source, unbalanced USING ERRCODE = 'check_violation';
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE CONSTRAINT TRIGGER balanced AFTER INSERT OR UPDATE ON payment.leg DEFERRABLE INITIALLY DEFERRED
+    FOR EACH ROW EXECUTE FUNCTION payment.refuse_unbalanced();
+
+-- What booking told of a booking's end, in whatever order it came: a tombstone. Nothing is invoiced after it.
+CREATE TABLE payment.known_booking (
+    booking uuid PRIMARY KEY,
+    closed  text NOT NULL CHECK (closed IN ('rejected', 'cancelled', 'no-show'))
+);
+
+CREATE VIEW payment.price_lists AS
+    SELECT p.currency, p.price_list_version, p.ordinal, p.tax_permille, p.lane_hour_minor, p.weapon_minor, p.round_minor
+    FROM payment.price_list AS p;
+
+CREATE VIEW payment.invoices AS
+    SELECT i.invoice, i.booking, i.person, i.number, i.currency, i.net_minor, i.tax_minor, i.total_minor,
+           i.price_list_version, i.issued_at,
+           CASE WHEN b.credited THEN 'credited' WHEN b.settled_at IS NOT NULL THEN 'settled' ELSE 'open' END AS state,
+           b.paid_minor, CASE WHEN b.credited THEN 0 ELSE b.total_minor - b.paid_minor END AS open_minor,
+           b.refund_due_minor - b.refunded_minor AS refund_due_minor, b.refunded_minor, b.settled_at,
+           c.number AS credit_note, c.credited_at
+    FROM payment.invoice AS i
+    JOIN payment.balance AS b USING (invoice)
+    LEFT JOIN payment.credit_note AS c USING (invoice);
+
+CREATE VIEW payment.invoice_lines AS
+    SELECT l.invoice, l.line, l.item, l.title, l.quantity, l.unit_minor, l.net_minor, l.tax_minor, l.tax_permille
+    FROM payment.invoice_line AS l;
+
+-- Money in (positive) and out (negative).
+CREATE VIEW payment.payments AS
+    SELECT p.payment AS id, p.invoice, p.amount_minor, p.currency, p.method, p.taken_by AS handled_by, p.taken_at AS at
+    FROM payment.payment AS p
+    UNION ALL
+    SELECT r.refund, r.invoice, -r.amount_minor, r.currency, r.method, r.paid_by, r.paid_at FROM payment.refund AS r;
+
+CREATE VIEW payment.legs AS
+    SELECT l.source, l.account, l.currency, l.amount_minor, l.at FROM payment.leg AS l;
+
+-- The trial balance: what each account comes to.
+CREATE VIEW payment.accounts AS
+    SELECT l.account, l.currency, coalesce(sum(l.amount_minor) FILTER (WHERE l.amount_minor > 0), 0)::bigint AS debit_minor,
+           coalesce(-sum(l.amount_minor) FILTER (WHERE l.amount_minor < 0), 0)::bigint AS credit_minor,
+           sum(l.amount_minor)::bigint AS balance_minor
+    FROM payment.leg AS l GROUP BY l.account, l.currency;
+
+GRANT USAGE ON SCHEMA payment TO firingline_payment, firingline_gateway;
+GRANT SELECT, INSERT, UPDATE, DELETE ON
+    payment.price_list, payment.number_series, payment.balance, payment.known_booking
+TO firingline_payment;
+GRANT SELECT, INSERT ON
+    payment.invoice, payment.invoice_line, payment.credit_note, payment.payment, payment.refund, payment.leg
+TO firingline_payment;
+GRANT SELECT ON
+    payment.price_lists, payment.invoices, payment.invoice_lines, payment.payments, payment.legs, payment.accounts
+TO firingline_gateway;
 
 -- Stats -------------------------------------------------------------------------------------------------
 
