@@ -577,27 +577,30 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = bus, pg_temp AS $$
     SELECT coalesce(max(p.to_position), 0) FROM bus.progress AS p WHERE p.consumer = cursor_of.consumer;
 $$;
 
--- Records a batch in the transaction that did it, and refuses one whose lease has gone to somebody else: a worker
--- that wakes up after its lease ran out writes nothing. The lease row stays locked until COMMIT, so that nobody can
--- take it over in between.
+-- Refuses whoever does not hold this lease any more: a worker that wakes up after its lease ran out writes nothing.
+-- The row stays locked until COMMIT, so that nobody can take it over in between.
+CREATE FUNCTION bus.check_lease(name text, fence bigint) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = bus, pg_temp AS $$
+BEGIN
+    PERFORM FROM bus.lease AS l
+    WHERE l.name = check_lease.name AND l.fence = check_lease.fence AND l.expires_at > clock_timestamp()
+    FOR SHARE;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'the lease % (fence %) is no longer held', name, fence USING ERRCODE = 'FL001';
+    END IF;
+END $$;
+
+-- Records a batch in the transaction that did it, under the consumer's lease.
 CREATE FUNCTION bus.advance(
     consumer text, fence bigint, from_position bigint, to_position bigint, count integer, digest bigint
 ) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = bus, pg_temp AS $$
 BEGIN
     PERFORM bus.check_consumer(consumer);
-    PERFORM FROM bus.lease AS l
-    WHERE l.name = 'consumer:' || advance.consumer AND l.fence = advance.fence AND l.expires_at > clock_timestamp()
-    FOR SHARE;
-    IF NOT FOUND THEN
-        RAISE EXCEPTION 'the lease of consumer % (fence %) is no longer held', consumer, fence
-            USING ERRCODE = 'FL001';
-    END IF;
-    IF advance.to_position > advance.from_position THEN
-        INSERT INTO bus.progress (consumer, partitions, from_position, to_position, count, digest, fence, at)
-        VALUES (advance.consumer, -1, advance.from_position, advance.to_position, advance.count, advance.digest,
-                advance.fence, clock_timestamp());
-    END IF;
+    PERFORM bus.check_lease('consumer:' || consumer, fence);
+    INSERT INTO bus.progress (consumer, partitions, from_position, to_position, count, digest, fence, at)
+    VALUES (advance.consumer, -1, advance.from_position, advance.to_position, advance.count, advance.digest,
+            advance.fence, clock_timestamp());
 END $$;
 
 -- A consumer belongs to the role of its name; nobody moves another's.
@@ -712,7 +715,7 @@ TO firingline_auth, firingline_booking, firingline_armory, firingline_payment, f
 GRANT EXECUTE ON FUNCTION
     bus.register_producer(uuid, uuid, text[], text, timestamptz), bus.check_producer(integer, text[]),
     bus.append(integer, uuid[], text[], smallint[], text[], boolean[], jsonb[], uuid[], uuid[], text[], uuid[], text[]),
-    bus.take_lease(text, uuid, interval), bus.renew_lease(text, bigint, interval), bus.release_lease(text, bigint),
+    bus.take_lease(text, uuid, interval), bus.renew_lease(text, bigint, interval), bus.release_lease(text, bigint), bus.check_lease(text, bigint),
     bus.end_stale_marks(), bus.extend_log(integer)
 TO firingline_auth, firingline_booking, firingline_armory, firingline_payment, firingline_stats, firingline_gateway;
 GRANT EXECUTE ON FUNCTION bus.end_stale_marks(), bus.extend_log(integer) TO firingline_operator;

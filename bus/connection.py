@@ -41,6 +41,11 @@ DATABASE_AWAY: Final = (
 """What is raised when the database, or the way to it, is away for the moment."""
 
 
+def is_away(error: BaseException) -> bool:
+    """Whether an error says that the database is away, and not that the caller handed it something wrong."""
+    return isinstance(error, DATABASE_AWAY) and not isinstance(error, ValueError)
+
+
 async def connect(dsn: str, application: str) -> asyncpg.Connection[asyncpg.Record]:
     """A connection of one's own, for what must not be interrupted by others: listening, a lease, a worker's batch."""
     return await asyncpg.connect(

@@ -25,9 +25,7 @@ def _sane(moment: datetime) -> datetime:
     return moment.astimezone(UTC)
 
 
-Text = Annotated[
-    str, StringConstraints(min_length=1, max_length=500, strip_whitespace=True), AfterValidator(_no_nul)
-]
+Text = Annotated[str, StringConstraints(min_length=1, max_length=500, strip_whitespace=True), AfterValidator(_no_nul)]
 """A short text: 1 to 500 characters."""
 
 Code = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]

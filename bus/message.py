@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, ClassVar, Generic, NamedTuple, Self, TypeVar
+from typing import Any, ClassVar, Generic, Literal, NamedTuple, Self, TypeVar
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict
 from bus.errors import UnknownMessage
 
 JsonObject = dict[str, Any]
+Topic = Literal["domain", "telemetry"]
 
 
 class Message(BaseModel):
@@ -21,7 +22,8 @@ class Message(BaseModel):
 
     `name` is the wire name, `<service>.<kebab-case>`. `stream` is a template over the body's fields that says
     what the message is about (`"booking:{booking}"`). `version` is the version of the body's shape, and
-    `upcasts` turns an older shape into the next.
+    `upcasts` turns an older shape into the next. `about` names the field with the id of the story it belongs to,
+    where the message that led to it does not tell: the field becomes the correlation.
     """
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
@@ -30,11 +32,22 @@ class Message(BaseModel):
     version: ClassVar[int] = 1
     upcasts: ClassVar[Mapping[int, Callable[[JsonObject], JsonObject]]] = {}
     stream_template: ClassVar[str] = ""
+    story_field: ClassVar[str | None] = None
+    topic: ClassVar[Topic] = "domain"
 
     def __init_subclass__(
-        cls, *, name: str = "", stream: str = "", version: int = 1, **kwargs: Any
+        cls,
+        *,
+        name: str = "",
+        stream: str = "",
+        version: int = 1,
+        about: str | None = None,
+        topic: Topic = "domain",
+        **kwargs: Any,
     ) -> None:
         super().__init_subclass__(**kwargs)
+        cls.story_field = about
+        cls.topic = topic
         cls.name = name or cls.name
         cls.stream_template = stream or cls.stream_template
         cls.version = version
@@ -42,6 +55,10 @@ class Message(BaseModel):
     @property
     def stream(self) -> str:
         return self.stream_template.format_map(self.__dict__)
+
+    def correlation(self, otherwise: UUID) -> UUID:
+        """The id of the story this belongs to."""
+        return otherwise if self.story_field is None else getattr(self, self.story_field)
 
     @classmethod
     def read(cls, schema: int, body: str | bytes) -> Self:
@@ -58,21 +75,13 @@ class Message(BaseModel):
 
 
 class Command(Message):
-    """A wish, addressed to the one service that may grant it.
-
-    `about` names the field that holds the id of the story the command belongs to, if it is not a new one: the
-    field becomes the message's correlation.
-    """
-
-    about: ClassVar[str | None] = None
-
-    def __init_subclass__(cls, *, about: str | None = None, **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
-        cls.about = about
+    """A wish, addressed to the one service that may grant it."""
 
 
 class Event(Message):
-    """A fact. `concludes`, `rejects` or `fails` names the field with the id of the command that it answers for good.
+    """A fact.
+
+    `concludes`, `rejects` or `fails` names the field with the id of the command that it answers for good.
 
     An event that answers no command, or answers the very command that it was decided on, needs neither.
     """
@@ -82,7 +91,12 @@ class Event(Message):
     fails: ClassVar[str | None] = None
 
     def __init_subclass__(
-        cls, *, concludes: str | None = None, rejects: str | None = None, fails: str | None = None, **kwargs: Any
+        cls,
+        *,
+        concludes: str | None = None,
+        rejects: str | None = None,
+        fails: str | None = None,
+        **kwargs: Any,
     ) -> None:
         super().__init_subclass__(**kwargs)
         cls.concludes = concludes
@@ -131,6 +145,9 @@ class Catalogue:
             if known is not message:
                 text = f"{message.name} names both {known.__qualname__} and {message.__qualname__}"
                 raise ValueError(text)
+
+    def get(self, name: str) -> type[Message] | None:
+        return self._by_name.get(name)
 
     def __getitem__(self, name: str) -> type[Message]:
         return self._by_name[name]

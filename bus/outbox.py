@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import groupby
 from typing import Literal, Protocol
@@ -11,7 +11,7 @@ from uuid import UUID
 
 from bus.connection import Connection
 from bus.identity import uuid7
-from bus.message import Command, Event, Message
+from bus.message import Event, Message
 from bus.service import ApplyMany, Effect, Schedule, Service, Unschedule
 
 Status = Literal["done", "rejected", "failed"]
@@ -74,18 +74,18 @@ class Outbox:
         said: list[Said] = []
         for effect in effects:
             if isinstance(effect, Schedule):
-                await self._schedule(connection, effect, actor=actor, correlation=correlation, cause=cause)
+                await self._schedule(connection, effect, correlation=correlation, cause=cause)
             elif isinstance(effect, Unschedule):
                 await _unschedule(connection, self._service.name, effect.key)
             else:
                 await self.apply(connection, [effect])
                 concludes, status = _answer(effect)
-                said.append(Said(effect, actor, correlation, cause, concludes, status))
+                said.append(Said(effect, actor, effect.correlation(correlation), cause, concludes, status))
         if answers is not None and all(one.concludes != answers for one in said):
             if not said:
                 text = f"a command of {self._service.name} was decided without an event"
                 raise AssertionError(text)
-            said[-1] = Said(said[-1].message, actor, correlation, cause, answers, "done")
+            said[-1] = replace(said[-1], concludes=answers, status="done")
         return said
 
     async def apply(self, connection: Connection, events: Iterable[Event]) -> None:
@@ -124,7 +124,7 @@ class Outbox:
         return position
 
     async def _schedule(
-        self, connection: Connection, effect: Schedule, *, actor: str, correlation: UUID, cause: UUID | None
+        self, connection: Connection, effect: Schedule, *, correlation: UUID, cause: UUID | None
     ) -> None:
         await connection.execute(
             """
@@ -142,8 +142,8 @@ class Outbox:
             effect.command.stream,
             effect.command.model_dump_json(),
             cause,
-            correlation,
-            actor,
+            effect.command.correlation(correlation),
+            f"service:{self._service.name}",
         )
         if self.next_due_at is None or effect.due_at < self.next_due_at:
             self.next_due_at = effect.due_at
@@ -163,8 +163,3 @@ def _answer(event: Event) -> tuple[UUID | None, Status | None]:
         if field is not None:
             return getattr(event, field), status
     return None, None
-
-
-def correlation_of(command: Command, own_id: UUID) -> UUID:
-    """The story a command belongs to: the one it is about, or a new one that it begins."""
-    return own_id if command.about is None else getattr(command, command.about)

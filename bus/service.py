@@ -115,5 +115,10 @@ class Service:
         """Every message it hears or applies: what it reads from the log."""
         return Catalogue({*(row.message for row in self.hears), *self.applies})
 
+    @property
+    def topics(self) -> list[str]:
+        """Which topics of the log it reads."""
+        return sorted({message.topic for message in (*(row.message for row in self.hears), *self.applies)})
+
     def row(self, message: type[Message]) -> Hears | None:
         return next((row for row in self.hears if row.message is message), None)

@@ -11,7 +11,7 @@ from bus.fields import Code, Micrometres, Moment, Text
 from bus.message import Event
 
 
-class ShotRecorded(Event, name="tracking.shot-recorded", stream="target:{device}"):
+class ShotRecorded(Event, name="tracking.shot-recorded", stream="target:{device}", topic="telemetry"):
     """A target reported a shot. Origin is the target's centre, x to the right, y upwards."""
 
     device: Code

@@ -1,0 +1,78 @@
+"""What one service does with messages, inside a transaction: apply, load, decide, and collect what it says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from itertools import groupby
+
+from bus.connection import Connection
+from bus.errors import Rejected
+from bus.message import Command, Message, Received
+from bus.outbox import Outbox, Said
+from bus.service import Effect, Given, Hears, Service
+
+
+class Handling:
+    """Runs messages through a service's table."""
+
+    def __init__(self, service: Service, outbox: Outbox) -> None:
+        self._service = service
+        self._outbox = outbox
+        self._rows = {row.message: row for row in service.hears}
+
+    def row(self, kind: type[Message]) -> Hears | None:
+        return self._rows.get(kind)
+
+    async def handle(self, connection: Connection, received: Sequence[Received[Message]], at: datetime) -> list[Said]:
+        """Everything that follows from these messages, in order; the tables are written, nothing is appended yet."""
+        said: list[Said] = []
+        for kind, grouped in groupby(received, lambda one: type(one.message)):
+            run = list(grouped)
+            row = self._rows.get(kind)
+            if row is None or row.batch:
+                await self._outbox.apply(connection, [one.message for one in run])  # type: ignore[misc]
+                if row is not None:
+                    said += await self._decide(connection, row, run, at)
+                continue
+            for one in run:
+                await self._outbox.apply(connection, [one.message])  # type: ignore[list-item]
+                said += await self._decide(connection, row, [one], at)
+        return said
+
+    async def _decide(
+        self, connection: Connection, row: Hears, run: Sequence[Received[Message]], at: datetime
+    ) -> list[Said]:
+        if row.decide is None:
+            return []
+        last = run[-1]
+        envelope = last.envelope
+        subject = run if row.batch else last.message
+        given = Given(at=at, id=envelope.id, correlation=envelope.correlation, actor=envelope.actor)
+        state = None if row.load is None else await row.load(connection, subject)
+        is_command = isinstance(last.message, Command)
+        try:
+            effects = row.decide(state, subject, given)
+        except Rejected as rejected:
+            if not is_command:
+                raise
+            effects = [self._rejection(last, rejected)]
+        return await self._outbox.take(
+            connection,
+            effects,
+            actor=envelope.actor,
+            correlation=envelope.correlation,
+            cause=envelope.id,
+            answers=envelope.id if is_command and not row.leaves_open else None,
+        )
+
+    def _rejection(self, received: Received[Message], rejected: Rejected) -> Effect:
+        return self._service.rejected_as(
+            command=received.envelope.id,
+            asked=received.envelope.name,
+            about=received.envelope.stream,
+            refused_by=self._service.name,
+            rule=rejected.rule,
+            rule_version=rejected.version,
+            reason=rejected.reason,
+        )

@@ -1,0 +1,142 @@
+"""How parked streams go on: their head is tried again in its time, then what waits behind it, in order."""
+
+from __future__ import annotations
+
+import time
+from typing import Final
+
+import structlog
+
+from bus import parking
+from bus.backoff import full_jitter
+from bus.desk import Desk, ends_the_turn
+from bus.errors import Later, UnknownMessage
+from bus.message import Envelope
+from bus.service import AfterLastAttempt
+
+UNKNOWN_RETRY_S: Final = 30.0
+
+log = structlog.get_logger(__name__)
+
+
+class Retrying:
+    """The parked streams of one consumer."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._streams: set[str] = set()
+        self._due_at: float | None = None  # on the monotonic clock
+
+    def __contains__(self, stream: str) -> bool:
+        return stream in self._streams
+
+    async def open(self) -> None:
+        self._streams = await parking.streams(self._desk.connection, self._desk.consumer)
+        await self._look_ahead()
+
+    def patience_s(self) -> float | None:
+        """Seconds until the next try; None if nothing is parked."""
+        return None if self._due_at is None else max(0.0, self._due_at - time.monotonic())
+
+    async def park(self, envelope: Envelope, error: BaseException) -> None:
+        """Writes that a stream waits, in the caller's transaction; `parked` follows after its COMMIT."""
+        attempts = 0 if _uncounted(error) else 1
+        await parking.park(
+            self._desk.connection,
+            self._desk.consumer,
+            envelope,
+            error,
+            attempts=attempts,
+            after_s=_wait_s(error, attempts),
+        )
+
+    async def parked(self, envelope: Envelope, error: BaseException) -> None:
+        self._streams.add(envelope.stream)
+        await self._look_ahead()
+        log.warning("stream.parked", stream=envelope.stream, position=envelope.position, error=repr(error))
+
+    async def retry(self) -> bool:
+        """Tries what is due; True if anything was."""
+        if self._due_at is None or time.monotonic() < self._due_at:
+            return False
+        for one in await parking.due(self._desk.connection, self._desk.consumer):
+            await self._drain(one)
+        await self._look_ahead()
+        return True
+
+    async def _drain(self, parked: parking.Parked) -> None:
+        desk = self._desk
+        for envelope in await parking.waiting(desk.connection, parked, desk.topics, desk.names):
+            attempts = await parking.begin_attempt(desk.connection, desk.consumer, envelope)
+            most, _ = desk.attempts_of(envelope)
+            if attempts > most:  # the last try ended with its process
+                await self._last_failure(envelope, RuntimeError("the process ended during the last try"), attempts)
+                return
+            try:
+                await self._try(envelope)
+            except Exception as error:
+                if ends_the_turn(error):
+                    raise
+                await self._failed_again(envelope, error, attempts)
+                return
+
+    async def _try(self, envelope: Envelope) -> None:
+        desk = self._desk
+        received = desk.catalogue.read(envelope)
+        at = await desk.connection.fetchval("SELECT clock_timestamp()")
+        async with desk.connection.transaction():
+            said = await desk.handling.handle(desk.connection, [received], at)
+            unparked = await parking.move_on(desk.connection, desk.consumer, envelope)
+            await desk.check_lease()
+            await desk.outbox.append(desk.connection, said)
+        if unparked:
+            self._streams.discard(envelope.stream)
+        if said:
+            desk.ring()
+
+    async def _failed_again(self, envelope: Envelope, error: BaseException, attempts: int) -> None:
+        desk = self._desk
+        most, _ = desk.attempts_of(envelope)
+        if attempts < most or _uncounted(error):
+            await parking.try_later(
+                desk.connection,
+                desk.consumer,
+                envelope,
+                error,
+                after_s=_wait_s(error, attempts),
+                uncount=_uncounted(error),
+            )
+        else:
+            await self._last_failure(envelope, error, attempts)
+
+    async def _last_failure(self, envelope: Envelope, error: BaseException, attempts: int) -> None:
+        """Does what the handler's policy says after the last attempt."""
+        desk = self._desk
+        _, after_last = desk.attempts_of(envelope)
+        if after_last is AfterLastAttempt.HOLD:
+            await parking.hold(desk.connection, desk.consumer, envelope)
+            log.error("stream.held", stream=envelope.stream, position=envelope.position, error=repr(error))
+            return
+        async with desk.connection.transaction():
+            await parking.bury(desk.connection, desk.consumer, envelope, error, attempts=attempts)
+            said = await desk.failure(envelope)
+            unparked = await parking.move_on(desk.connection, desk.consumer, envelope)
+            await desk.check_lease()
+            await desk.outbox.append(desk.connection, said)
+        if unparked:
+            self._streams.discard(envelope.stream)
+        desk.ring()
+
+    async def _look_ahead(self) -> None:
+        wait_s = await parking.next_retry_s(self._desk.connection, self._desk.consumer) if self._streams else None
+        self._due_at = None if wait_s is None else time.monotonic() + wait_s
+
+
+def _uncounted(error: BaseException) -> bool:
+    return isinstance(error, Later | UnknownMessage)
+
+
+def _wait_s(error: BaseException, attempts: int) -> float:
+    if isinstance(error, Later):
+        return error.after_s
+    return UNKNOWN_RETRY_S if isinstance(error, UnknownMessage) else full_jitter(max(1, attempts))

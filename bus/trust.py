@@ -1,0 +1,55 @@
+"""Whose messages count: each producer's signed statement is verified once, and bounds what it may have said."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final, Protocol
+from uuid import UUID
+
+import structlog
+
+from bus.connection import Connection
+from bus.message import Envelope
+
+NOBODY: Final[frozenset[str]] = frozenset()
+
+log = structlog.get_logger(__name__)
+
+
+class Statement(Protocol):
+    """What a service token says, once its signature has been verified."""
+
+    @property
+    def role(self) -> str: ...
+    @property
+    def boot(self) -> UUID: ...
+    @property
+    def names(self) -> Sequence[str]: ...
+
+
+VerifyStatement = Callable[[str], Awaitable[Statement | None]]
+"""Verifies a service token's signature with the keys of then; None if it is no statement of auth's."""
+
+
+class Trust:
+    """Remembers, per producer, which names its token entitles it to append."""
+
+    def __init__(self, verify: VerifyStatement) -> None:
+        self._verify = verify
+        self._entitled: dict[int, frozenset[str]] = {}
+
+    async def strangers(self, connection: Connection, envelopes: Sequence[Envelope]) -> list[Envelope]:
+        """The messages whose producer was not entitled to them."""
+        for producer in {envelope.producer for envelope in envelopes} - self._entitled.keys():
+            self._entitled[producer] = await self._names_of(connection, producer)
+        return [one for one in envelopes if one.name not in self._entitled[one.producer]]
+
+    async def _names_of(self, connection: Connection, producer: int) -> frozenset[str]:
+        row = await connection.fetchrow("SELECT role, boot, token FROM bus.producer WHERE id = $1", producer)
+        if row is None:
+            return NOBODY
+        statement = await self._verify(row["token"])
+        if statement is None or statement.role != row["role"] or statement.boot != row["boot"]:
+            log.error("trust.producer-refused", producer=producer, role=row["role"])
+            return NOBODY
+        return frozenset(statement.names)

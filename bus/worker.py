@@ -1,0 +1,163 @@
+"""A service's process: registration, lease and bell are kept while its consumer works, until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Final
+from uuid import UUID
+
+import structlog
+
+from bus.backoff import full_jitter
+from bus.bell import Bell, Ringer
+from bus.connection import Connection, Pool, close, connect, is_away
+from bus.consumer import Consumer
+from bus.desk import Desk, ends_the_turn
+from bus.lease import Lease
+from bus.outbox import Outbox
+from bus.producer import Registration
+from bus.service import Service
+from bus.tasks import running, set_after, set_within, unless
+from bus.trust import Trust
+
+POLL_S: Final = 1.0
+POLL_UNHEARD_S: Final = 0.1  # while the bell is not listening
+UNSETTLED_FIRST_S: Final = 0.001
+UNSETTLED_LONGEST_S: Final = 0.02
+MARKS_EVERY_S: Final = 1.0
+EXTEND_EVERY_S: Final = 60.0
+EXTEND_AHEAD: Final = 3
+COME_BACK_LONGEST_S: Final = 2.0
+
+log = structlog.get_logger(__name__)
+
+
+class Worker:
+    """Runs one service from one database."""
+
+    def __init__(
+        self,
+        service: Service,
+        dsn: str,
+        pool: Pool,
+        boot: UUID,
+        registration: Registration,
+        trust: Trust,
+        outbox: Outbox,
+        *,
+        beside: Callable[[], AbstractAsyncContextManager[None]] | None = None,
+    ) -> None:
+        self._service = service
+        self._dsn = dsn
+        self._pool = pool
+        self._boot = boot
+        self._registration = registration
+        self._trust = trust
+        self._outbox = outbox
+        self._beside = beside
+        self.application = f"firingline-{service.name}"
+        self.bell = Bell(dsn, self.application)
+        self.ringer = Ringer(dsn, self.application)
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Works until `stopping` is set; comes back by itself whenever the database or the lease is lost."""
+        async with running(self.bell.run(), self.ringer.run(), housekeeping(self._pool)):
+            if self._beside is None:
+                await self._serve(stopping)
+            else:
+                async with self._beside():
+                    await self._serve(stopping)
+
+    async def _serve(self, stopping: asyncio.Event) -> None:
+        await unless(stopping, self._registration.register())
+        if stopping.is_set():
+            return
+        async with running(self._registration.keep()):
+            failures = 0
+            while not stopping.is_set():
+                try:
+                    await self._turn(stopping)
+                except Exception as error:
+                    if not ends_the_turn(error):
+                        raise
+                    failures += 1
+                    wait_s = full_jitter(failures, first_s=0.05, longest_s=COME_BACK_LONGEST_S)
+                    log.warning("worker.coming-back", error=repr(error), wait_s=round(wait_s, 3))
+                    await set_within(stopping, wait_s)
+                else:
+                    failures = 0
+
+    async def _turn(self, stopping: asyncio.Event) -> None:
+        """Takes the lease and works under it, until stopped, or until the lease or the database is lost."""
+        async with (
+            own_connection(self._dsn, f"{self.application}/lease") as lease_connection,
+            own_connection(self._dsn, f"{self.application}/work") as connection,
+        ):
+            lease = Lease(lease_connection, f"consumer:{self._service.name}", self._boot)
+            await unless(stopping, lease.wait())
+            if stopping.is_set():
+                return
+            desk = Desk(self._service, connection, lease, self._outbox, self.ringer.ring)
+            consumer = Consumer(desk, self._trust, after_a_crash=lease.unclean)
+            async with running(lease.keep()):
+                await consumer.open()
+                await self._work(consumer, stopping)
+                await consumer.write_progress()
+            await lease.release()
+
+    async def _work(self, consumer: Consumer, stopping: asyncio.Event) -> None:
+        rung = self.bell.waiter()
+        unsettled_s = UNSETTLED_FIRST_S
+        try:
+            async with running(set_after(stopping, rung)):
+                while not stopping.is_set():
+                    rung.clear()
+                    if await consumer.step():
+                        continue
+                    if consumer.unsettled:
+                        await set_within(rung, unsettled_s)
+                        unsettled_s = min(UNSETTLED_LONGEST_S, unsettled_s * 2)
+                        continue
+                    unsettled_s = UNSETTLED_FIRST_S
+                    if not stopping.is_set() and not await set_within(rung, self._patience_s(consumer)):
+                        await consumer.write_progress()
+        finally:
+            self.bell.forget(rung)
+
+    def _patience_s(self, consumer: Consumer) -> float:
+        poll_s = POLL_S * random.uniform(0.8, 1.2) if self.bell.listening else POLL_UNHEARD_S  # noqa: S311
+        due_s = consumer.patience_s()
+        return poll_s if due_s is None else min(poll_s, due_s)
+
+
+async def housekeeping(pool: Pool) -> None:
+    """Ends connections that hold up everybody's horizon, and keeps the log's next partitions ready."""
+    extend_in_s = 0.0
+    while True:
+        try:
+            async with pool.acquire(timeout=5.0) as connection:
+                for stale in await connection.fetch("SELECT pid, role, age FROM bus.end_stale_marks()"):
+                    log.error("mark.ended", pid=stale["pid"], role=stale["role"], age_s=stale["age"].total_seconds())
+                if extend_in_s <= 0:
+                    extend_in_s = EXTEND_EVERY_S
+                    made = await connection.fetchval("SELECT bus.extend_log($1)", EXTEND_AHEAD)
+                    if made:
+                        log.info("log.extended", partitions=made)
+        except Exception as error:
+            if not is_away(error):
+                raise
+            log.warning("housekeeping.waits", error=repr(error))
+        extend_in_s -= MARKS_EVERY_S
+        await asyncio.sleep(MARKS_EVERY_S)
+
+
+@asynccontextmanager
+async def own_connection(dsn: str, application: str) -> AsyncIterator[Connection]:
+    connection = await connect(dsn, application)
+    try:
+        yield connection
+    finally:
+        await close(connection)
