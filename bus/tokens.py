@@ -183,7 +183,7 @@ class Verifier:
         return claims
 
     def verify_statement(self, token: str) -> ServiceClaims:
-        """Return what a service token said, whenever that was; it tells what an old producer was entitled to."""
+        """Return what a service token said, whenever that was; what an old producer might say."""
         _check_size(token)
         return _read(token, ServiceClaims, self._known.keys)
 
