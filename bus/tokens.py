@@ -48,7 +48,7 @@ class PublicKey:
 
     @classmethod
     def from_raw(cls, kid: str, raw: bytes, not_before: datetime, retired_at: datetime | None) -> Self:
-        """Take a key as auth publishes it, by its 32 bytes."""
+        """Takes a key as auth publishes it, by its 32 bytes."""
         return cls(kid, Ed25519PublicKey.from_public_bytes(raw), not_before, retired_at)
 
     def signed_at(self, second: int) -> bool:
@@ -159,13 +159,13 @@ class Verifier:
         self._clock = clock
 
     def replace(self, keys: Iterable[PublicKey]) -> None:
-        """Take other keys from now on; what the ones before verified is verified anew."""
+        """Takes other keys from now on; what the ones before verified is verified anew."""
         by_kid = {key.kid: key for key in keys}
         if by_kid != self._known.keys:
             self._known = _Known(by_kid)
 
     def verify(self, token: str, kind: type[C]) -> C:
-        """Return what a token of this kind says, if it holds now; raise TokenRefused."""
+        """Returns what a token of this kind says, if it holds now; raises TokenRefused."""
         verified, now = self._known.verified, self._clock()
         _check_size(token)
         digest = (kind.typ, sha256(token.encode()).digest())
@@ -183,7 +183,7 @@ class Verifier:
         return claims
 
     def verify_statement(self, token: str) -> ServiceClaims:
-        """Return what a service token said, whenever that was; what an old producer might say."""
+        """Returns what a service token said, whenever that was; what an old producer might say."""
         _check_size(token)
         return _read(token, ServiceClaims, self._known.keys)
 
@@ -194,7 +194,7 @@ def _check_size(token: str) -> None:
 
 
 def _read(token: str, kind: type[C], keys: Mapping[str, PublicKey]) -> C:
-    """Check everything about a token but the present time."""
+    """Checks everything about a token but the present time."""
     try:
         key = _key_of(_header(token), kind, keys)
         payload: bytes = SIGNATURES.decode_complete(token, key.key, algorithms=[ALGORITHM])["payload"]
@@ -227,7 +227,7 @@ def _key_of(header: Mapping[str, Any], kind: type[Claims], keys: Mapping[str, Pu
 
 
 def _object(text: bytes) -> dict[str, Any]:
-    """Parse an object that names nothing twice: parsers differ in which of two equal names they believe."""
+    """Parses an object that names nothing twice: parsers differ in which of two equal names they believe."""
     found = json.loads(text, object_pairs_hook=_once_each)
     if not isinstance(found, dict):
         raise ValueError("not an object")  # noqa: TRY004 - to the caller it is malformed like any other

@@ -1,0 +1,168 @@
+"""Group commit: commands that come in while one append is under way go together into the next."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+from uuid import UUID
+
+import asyncpg
+import structlog
+
+from bus.backoff import full_jitter
+from bus.connection import Connection, Pool, is_away
+from bus.message import Command
+from bus.outbox import Producer
+from bus.tasks import unless
+
+BUFFER: Final = 10_000
+TOGETHER: Final = 1_000
+GIVE_UP_AFTER_S: Final = 8.0
+RETRY_LONGEST_S: Final = 0.5
+RETRY_AFTER_S: Final = 2
+
+Verdict = Literal["accepted", "repeated", "conflicting"]
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A command at the gate: whose it is, and the key under which it may be asked again."""
+
+    scope: str  # the actor and the route that the key belongs to
+    key: str
+    hash: bytes  # sha256 of the request's body
+    id: UUID
+    command: Command
+    actor: str
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """What became of it: `id` is the command's, which for a repeated key is the first one's."""
+
+    id: UUID
+    verdict: Verdict
+
+
+class Overloaded(Exception):  # noqa: N818 - a state, not a fault
+    """The gate cannot take more now; whether what was asked came through is told by asking again with the same key."""
+
+    def __init__(self, retry_after_s: int = RETRY_AFTER_S) -> None:
+        super().__init__(f"again after {retry_after_s} s")
+        self.retry_after_s = retry_after_s
+
+
+class Unacceptable(Exception):  # noqa: N818 - a finding
+    """The database cannot take this command, alone or with others."""
+
+
+@dataclass(slots=True)
+class _Waiting:
+    asked: Asked
+    answer: asyncio.Future[Accepted]
+
+
+class GroupCommit:
+    """One append in flight; what comes meanwhile is the next. An answer is given after COMMIT only."""
+
+    def __init__(self, pool: Pool, producer: Producer, ring: Callable[[], None]) -> None:
+        self._pool = pool
+        self._producer = producer
+        self._ring = ring
+        self._buffer: list[_Waiting] = []
+        self._wanted = asyncio.Event()
+        self._stopping = asyncio.Event()
+
+    async def accept(self, asked: Asked) -> Accepted:
+        """Returns once the command is durable. Raises Overloaded, and Unacceptable for what no retry would mend."""
+        if len(self._buffer) >= BUFFER or self._stopping.is_set():
+            raise Overloaded
+        waiting = _Waiting(asked, asyncio.get_running_loop().create_future())
+        self._buffer.append(waiting)
+        self._wanted.set()
+        return await waiting.answer
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Appends until stopped; what was taken by then is still answered."""
+        while True:
+            await unless(stopping, self._wanted.wait())
+            if stopping.is_set():
+                self._stopping.set()
+            self._wanted.clear()
+            while self._buffer:
+                together, self._buffer = self._buffer[:TOGETHER], self._buffer[TOGETHER:]
+                await self._flush(together)
+            if self._stopping.is_set():
+                return
+
+    async def _flush(self, together: Sequence[_Waiting]) -> None:
+        """Commits these commands; if one of them cannot be taken, the others still are."""
+        try:
+            accepted = await self._commit([one.asked for one in together])
+        except Overloaded as overloaded:
+            _answer_all(together, overloaded)
+            return
+        except asyncpg.PostgresError as error:
+            if len(together) == 1:
+                log.exception("command.unacceptable", name=together[0].asked.command.name)
+                _answer_all(together, Unacceptable(str(error)))
+                return
+            middle = len(together) // 2
+            await self._flush(together[:middle])
+            await self._flush(together[middle:])
+            return
+        self._ring()
+        for waiting, answer in zip(together, accepted, strict=True):
+            if not waiting.answer.done():
+                waiting.answer.set_result(answer)
+
+    async def _commit(self, asked: Sequence[Asked]) -> list[Accepted]:
+        """One call, one commit. If its answer is lost, the same call is made again: the keys tell what is there."""
+        deadline = asyncio.get_running_loop().time() + GIVE_UP_AFTER_S
+        failures = 0
+        while True:
+            try:
+                async with self._pool.acquire(timeout=5.0) as connection:
+                    return await accept_all(connection, self._producer.id, asked)
+            except Exception as error:
+                if not is_away(error):
+                    raise
+                failures += 1
+                log.warning("group-commit.again", commands=len(asked), error=repr(error), failures=failures)
+                if asyncio.get_running_loop().time() > deadline:
+                    raise Overloaded from error
+                await asyncio.sleep(full_jitter(failures, first_s=0.02, longest_s=RETRY_LONGEST_S))
+
+
+async def accept_all(connection: Connection, producer: int, asked: Sequence[Asked]) -> list[Accepted]:
+    """Appends commands and their keys in one transaction of their own."""
+    rows = await connection.fetch(
+        """
+        SELECT id, verdict FROM bus.accept(
+            $1, $2::text[], $3::text[], $4::bytea[], $5::uuid[], $6::text[], $7::smallint[], $8::text[], $9::jsonb[],
+            $10::uuid[], $11::text[])
+        ORDER BY ordinal
+        """,
+        producer,
+        [one.scope for one in asked],
+        [one.key for one in asked],
+        [one.hash for one in asked],
+        [one.id for one in asked],
+        [one.command.name for one in asked],
+        [one.command.version for one in asked],
+        [one.command.stream for one in asked],
+        [one.command.model_dump_json() for one in asked],
+        [one.command.correlation(one.id) for one in asked],
+        [one.actor for one in asked],
+    )
+    return [Accepted(id=row["id"], verdict=row["verdict"]) for row in rows]
+
+
+def _answer_all(together: Sequence[_Waiting], error: Exception) -> None:
+    for waiting in together:
+        if not waiting.answer.done():
+            waiting.answer.set_exception(error)
