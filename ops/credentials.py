@@ -24,6 +24,7 @@ NAMES: Final = (
     "analyst",
     "operator",
 )
+SUPERUSER: Final = "postgres"
 SECRET_BYTES: Final = 32
 
 
@@ -38,7 +39,12 @@ class Credential:
 
 def load_or_make(home: Path) -> dict[str, Credential]:
     """Return every role's credential by its short name, making those that are missing."""
-    return {name: load(home, name) if _path(home, name).exists() else _make(home, name) for name in NAMES}
+    return {name: _load_or_make(home, name, f"firingline_{name}") for name in NAMES}
+
+
+def superuser_password(home: Path) -> str:
+    """Return the password of the embedded PostgreSQL's superuser, making it at the first call."""
+    return _load_or_make(home, SUPERUSER, SUPERUSER).password
 
 
 def load(home: Path, name: str) -> Credential:
@@ -65,9 +71,11 @@ def write_private(path: Path, text: str) -> None:
     unfinished.replace(path)
 
 
-def _make(home: Path, name: str) -> Credential:
+def _load_or_make(home: Path, name: str, role: str) -> Credential:
+    if _path(home, name).exists():
+        return load(home, name)
     credential = Credential(
-        role=f"firingline_{name}",
+        role=role,
         password=secrets.token_urlsafe(SECRET_BYTES),
         secret=secrets.token_urlsafe(SECRET_BYTES),
     )

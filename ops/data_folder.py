@@ -48,6 +48,7 @@ def initialise(data: Path, programs: Path, account: Account, password: str) -> s
             group=account.gid,
             extra_groups=account.groups,
             env=environment(),
+            start_new_session=True,
             capture_output=True,
             text=True,
             check=False,

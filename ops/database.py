@@ -16,12 +16,12 @@ async def connect(url: str) -> asyncpg.Connection:
     except ValueError as error:
         raise Refusal(f"DATABASE_URL is not an address of a PostgreSQL database: {error}.") from None
     except asyncpg.InvalidCatalogNameError as error:
-        raise Refusal(f"The server in DATABASE_URL has no such database: {error}.") from None
+        raise Refusal(f"The database server has no such database: {error}.") from None
     except asyncpg.InvalidAuthorizationSpecificationError as error:
-        raise Refusal(f"The server in DATABASE_URL does not let us in: {error}.") from None
+        raise Refusal(f"The database server does not let us in: {error}.") from None
     except asyncpg.CannotConnectNowError as error:
-        raise Refusal(f"The server in DATABASE_URL takes no connections now: {error}.") from None
+        raise Refusal(f"The database server takes no connections now: {error}.") from None
     except TimeoutError:
-        raise Refusal(f"The server in DATABASE_URL did not answer within {CONNECT_S:.0f} s.") from None
+        raise Refusal(f"The database server did not answer within {CONNECT_S:.0f} s.") from None
     except OSError as error:
-        raise Refusal(f"The server in DATABASE_URL cannot be reached: {error.strerror or error}.") from None
+        raise Refusal(f"The database server cannot be reached: {error.strerror or error}.") from None

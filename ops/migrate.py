@@ -60,14 +60,15 @@ async def bring_up_to_date(
         await connection.execute("SELECT pg_advisory_lock($1)", LOCK_KEY)
         steps = migrations(root)
         schema = root / "schema.sql"
-        applied = await _applied(connection)
+        found = await _applied(connection)
+        applied = found or set()
         if applied - {step.number for step in steps}:
             raise Refusal(
                 f"The database has migration {max(applied)}, this version of Firingline knows {len(steps)}: "
                 "start the newer version."
             )
         missing = [step for step in steps if step.number not in applied]
-        if not applied and not from_migrations and schema.exists():
+        if found is None and not from_migrations and schema.exists():
             async with connection.transaction():
                 await connection.execute(_inside_a_transaction(schema.read_text()))
                 await _record(connection, missing)
@@ -81,7 +82,8 @@ async def bring_up_to_date(
         await connection.close()
 
 
-async def _applied(connection: asyncpg.Connection) -> set[int]:
+async def _applied(connection: asyncpg.Connection) -> set[int] | None:
+    """Return the numbers of the migrations applied, None for an empty database."""
     if await connection.fetchval("SELECT to_regclass('bus.migration')") is not None:
         return {row["number"] for row in await connection.fetch("SELECT number FROM bus.migration")}
     foreign = await connection.fetchval(
@@ -93,16 +95,12 @@ async def _applied(connection: asyncpg.Connection) -> set[int]:
         """
     )
     if foreign is not None:
-        raise Refusal(
-            f"The database is not empty ({foreign}) and not Firingline's: name another in DATABASE_URL."
-        )
-    return set()
+        raise Refusal(f"The database is not empty ({foreign}) and not Firingline's: name another in DATABASE_URL.")
+    return None
 
 
 async def _apply(connection: asyncpg.Connection, step: Migration) -> None:
-    async for attempt in stamina.retry_context(
-        on=asyncpg.LockNotAvailableError, attempts=ATTEMPTS, timeout=None
-    ):
+    async for attempt in stamina.retry_context(on=asyncpg.LockNotAvailableError, attempts=ATTEMPTS, timeout=None):
         with attempt:
             async with connection.transaction():
                 await connection.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT_S}s'")
@@ -126,9 +124,7 @@ async def _let_in(connection: asyncpg.Connection, credential: Credential) -> Non
     """Let a role log in with its password, of which PostgreSQL and its logs only ever see a verifier."""
     known = await connection.fetchval("SELECT true FROM pg_roles WHERE rolname = $1", credential.role)
     verb = "ALTER" if known else "CREATE"
-    await connection.execute(
-        f"{verb} ROLE {credential.role} LOGIN PASSWORD '{_verifier(credential.password)}'"
-    )
+    await connection.execute(f"{verb} ROLE {credential.role} LOGIN PASSWORD '{_verifier(credential.password)}'")
 
 
 def _verifier(password: str) -> str:

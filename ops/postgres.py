@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from threading import RLock
 from types import TracebackType
 from typing import Final, Self
 from urllib.parse import quote
@@ -64,34 +65,33 @@ class Cluster:
         self._password = password
         self._run_as = run_as
         self._guardian: subprocess.Popen[bytes] | None = None
+        self._turn = RLock()  # a stop that comes while another thread starts waits for it
 
     def start(self) -> None:
         """Make the data folder if there is none, start the server and return when it takes connections."""
         account = account_for(self.data, self._run_as)
         refuse_foreign(self.data)
         programs = programs_for(account) / "bin"
-        try:
-            if not self.data.exists():
-                complaint = initialise(self.data, programs, account, self._password)
-                if complaint is not None:
-                    raise Refusal(self._sentence(complaint, account))
-            forget_dead_server(self.data)
-            self._start(programs, account)
-        except OSError as error:
-            raise Refusal(self._sentence(str(error), account)) from error
+        with self._turn:
+            self.stop()
+            try:
+                self._initialise_and_start(programs, account)
+            except OSError as error:
+                raise Refusal(self._sentence(str(error), account)) from error
 
     def stop(self) -> None:
         """Stop the server and wait until it is gone."""
-        if self._guardian is None:
-            return
-        assert self._guardian.stdin is not None
-        self._guardian.stdin.close()
-        try:
-            self._guardian.wait(STOP_S)
-        except subprocess.TimeoutExpired:
-            self._guardian.kill()
-            self._guardian.wait()
-        self._guardian = None
+        with self._turn:
+            if self._guardian is None:
+                return
+            assert self._guardian.stdin is not None
+            self._guardian.stdin.close()
+            try:
+                self._guardian.wait(STOP_S)
+            except subprocess.TimeoutExpired:
+                self._guardian.kill()
+                self._guardian.wait()
+            self._guardian = None
 
     @property
     def running(self) -> bool:
@@ -111,7 +111,12 @@ class Cluster:
     ) -> None:
         self.stop()
 
-    def _start(self, programs: Path, account: Account) -> None:
+    def _initialise_and_start(self, programs: Path, account: Account) -> None:
+        if not self.data.exists():
+            complaint = initialise(self.data, programs, account, self._password)
+            if complaint is not None:
+                raise Refusal(self._sentence(complaint, account))
+        forget_dead_server(self.data)
         wanted_port = self.port
         for last in [False] * (TRIES_FOR_A_FREE_PORT - 1) + [True]:
             self.port = wanted_port or free_port()

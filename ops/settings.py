@@ -47,10 +47,9 @@ class Settings:
         def text(name: str) -> str:
             return environment.get(VARIABLES[name]) or str(getattr(cls, name))
 
-        home = Path(text("home")).absolute()
         return cls(
-            home=home,
-            database_url=environment.get("DATABASE_URL") or _embedded_database(home),
+            home=Path(text("home")),
+            database_url=environment.get(VARIABLES["database_url"]) or None,
             host=text("host"),
             port=_port(VARIABLES["port"], text("port")),
             auth_host=text("auth_host"),
@@ -62,10 +61,11 @@ class Settings:
 
     @property
     def admin_url(self) -> str:
-        """The database's URL as it was given, with the rights to change the schema."""
-        if self.database_url is None:
+        """The database's URL as it was given, or of the PostgreSQL that a running `firingline up` keeps."""
+        url = self.database_url or _embedded_database(self.home)
+        if url is None:
             raise Refusal("No database is running: start `make run`, or name one in DATABASE_URL.")
-        return self.database_url
+        return url
 
     def dsn(self, name: str) -> str:
         """Return the database's URL for one role, by its short name ("booking"), with its password."""

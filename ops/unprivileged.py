@@ -42,9 +42,7 @@ def account_for(data: Path, wanted: str) -> Account:
     owner = data.stat().st_uid if data.exists() else None
     if os.geteuid() != 0:
         if owner is not None and owner != os.geteuid():
-            raise Refusal(
-                f"{data} belongs to another user ({_name(owner)}): run as them or set FIRINGLINE_HOME."
-            )
+            raise Refusal(f"{data} belongs to another user ({_name(owner)}): run as them or set FIRINGLINE_HOME.")
         return Account(_name(os.geteuid()))
     try:
         entry = pwd.getpwuid(owner) if owner else pwd.getpwnam(wanted)

@@ -1,0 +1,69 @@
+"""The console script: one table of subcommands, each imported only when it is run."""
+
+from importlib import import_module
+from typing import Final, NamedTuple
+
+import click
+
+from bus.errors import Refusal
+
+
+class Entry(NamedTuple):
+    """Where a subcommand lives, and what it does in one line."""
+
+    place: str
+    summary: str
+
+
+COMMANDS: Final = {
+    "up": Entry("ops.up:up", "Start everything: PostgreSQL, the gateway and the five workers."),
+    "gateway": Entry("gateway.main:gateway", "Run the gateway: HTTP and targets in, the log out."),
+    "worker": Entry("handlers.wiring:worker", "Run services by name: auth, booking, armory, payment, stats."),
+    "migrate": Entry("ops.migrate:migrate", "Bring the database to this version's schema."),
+    "simulate": Entry("simulation.range_day:simulate", "Play a whole range day and check that all is right."),
+    "target": Entry("simulation.target:target", "Play a shot file as a real electronic target would."),
+    "replay": Entry("bus.replay:replay", "Print what happened, as one JSON object a line."),
+    "rebuild": Entry("handlers.rebuild:rebuild", "Replay the log into a service's tables, beside or in place."),
+    "bench": Entry("bench.run:bench", "Measure, each number beside its limit."),
+}
+
+
+class Commands(click.Group):
+    """A group that knows its commands by the table and says refusals as one sentence."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        entry = COMMANDS.get(cmd_name)
+        if entry is None:
+            return None
+        module, _, attribute = entry.place.partition(":")
+        command = getattr(import_module(module), attribute)
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, entry.summary) for name, entry in COMMANDS.items()])
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except Refusal as refusal:
+            click.echo(f"firingline: {refusal}", err=True)
+            ctx.exit(1)
+
+
+@click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name="firingline")
+def main() -> None:
+    """Run a shooting range: bookings, licences, weapons, invoices, shots and scores, over one log.
+
+    `firingline up` starts everything on this machine. Settings are environment variables, described in
+    docs/settings.md; `firingline COMMAND --help` tells more of each command.
+    """
+
+
+if __name__ == "__main__":
+    main(prog_name="firingline")
