@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Annotated
 from uuid import UUID
+
+from pydantic import Field
 
 from bus.fields import Code, Rounds, Text
 from bus.message import Command
+
+Calibre = Annotated[Text, Field(max_length=40)]
+"""What fits a barrel, as it is written on the box: `4.5 mm`, `.22 LR`."""
 
 
 class AddWeaponType(Command, name="armory.add-weapon-type", stream="weapon-type:{weapon_type}"):
@@ -13,8 +19,8 @@ class AddWeaponType(Command, name="armory.add-weapon-type", stream="weapon-type:
 
     weapon_type: Code
     weapon_class: Code
-    calibre: Text
-    title: Text
+    calibre: Calibre
+    title: Annotated[Text, Field(max_length=100)]
 
 
 class AddWeapon(Command, name="armory.add-weapon", stream="weapon:{weapon}", about="weapon"):
@@ -22,14 +28,14 @@ class AddWeapon(Command, name="armory.add-weapon", stream="weapon:{weapon}", abo
 
     weapon: UUID
     weapon_type: Code
-    serial: Text
+    serial: Annotated[Text, Field(max_length=60)]
 
 
 class StockAmmunition(Command, name="armory.stock-ammunition", stream="ammunition:{calibre}"):
     """Take cartridges of a calibre into stock."""
 
-    calibre: Text
-    rounds: Rounds
+    calibre: Calibre
+    rounds: Annotated[Rounds, Field(gt=0)]
 
 
 class IssueWeapon(Command, name="armory.issue-weapon", stream="weapon:{weapon}", about="booking"):

@@ -90,13 +90,9 @@ class WeaponReturned(Event, name="armory.weapon-returned", stream="weapon:{weapo
     returned_at: Moment
 
 
-class CommandRejected(
-    answers.CommandRejected, name="armory.command-rejected", stream="{about}", rejects="command"
-):
+class CommandRejected(answers.CommandRejected, name="armory.command-rejected", stream="{about}", rejects="command"):
     """The armory refused a command by one of its rules."""
 
 
-class CommandFailed(
-    answers.CommandFailed, name="armory.command-failed", stream="{about}", fails="command"
-):
+class CommandFailed(answers.CommandFailed, name="armory.command-failed", stream="{about}", fails="command"):
     """The armory could not carry out a command because of a fault."""

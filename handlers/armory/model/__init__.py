@@ -1,0 +1,1 @@
+"""What the armory looks at when it decides, why it says no, and how it decides: pure."""

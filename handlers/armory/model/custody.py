@@ -1,0 +1,144 @@
+"""Custody: a weapon and its cartridges go from the armourer to a shooter, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from bus.errors import Rejected
+from bus.message import Event
+from bus.service import Given
+from handlers.armory.commands import IssueWeapon, ReturnWeapon
+from handlers.armory.events import WeaponIssued, WeaponReturned
+from handlers.armory.model.reservations import Reservation
+
+
+@dataclass(frozen=True, slots=True)
+class Weapon:
+    """A weapon of the register."""
+
+    weapon_type: str
+    calibre: str
+
+
+@dataclass(frozen=True, slots=True)
+class Loan:
+    """A weapon's time in somebody's hands, not over yet."""
+
+    booking: UUID
+    holder: UUID
+    rounds: int
+    issued_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Counter:
+    """What the armourer sees at the counter when a weapon is to be handed out."""
+
+    weapon: Weapon | None
+    out: bool
+    reservation: Reservation | None  # as long as it is kept
+    checked_in: bool
+    booking_holds_one: bool
+    rounds_in_stock: int
+
+
+class WeaponUnknown(Rejected):
+    """This weapon is not in the register."""
+
+
+class WeaponOut(Rejected):
+    """This weapon is out; it must come back before it is issued again."""
+
+
+class NothingReserved(Rejected):
+    """No weapon is reserved for this booking."""
+
+
+class WeaponOfAnotherType(Rejected):
+    """{reserved} is reserved for this booking, and this weapon is {offered}."""
+
+
+class NotCheckedIn(Rejected):
+    """The shooter has not checked in yet."""
+
+
+class BookingHoldsWeapon(Rejected):
+    """The shooter of this booking has a weapon already."""
+
+
+class HandedToOneself(Rejected):
+    """A weapon changes hands between two people; nobody issues one to himself or takes one back from himself."""
+
+
+class NobodyAtTheCounter(Rejected):
+    """A weapon is handed out and taken back by a person; {actor} is none."""
+
+
+class AmmunitionShort(Rejected):
+    """{asked} cartridges {calibre} were asked for, and {in_stock} are in stock."""
+
+
+class WeaponNotOut(Rejected):
+    """This weapon is not out for this booking."""
+
+
+class MoreReturnedThanIssued(Rejected):
+    """{returned} cartridges came back, and only {issued} were issued."""
+
+
+def issue_weapon(counter: Counter, asked: IssueWeapon, given: Given) -> Sequence[Event]:
+    weapon, reservation = counter.weapon, counter.reservation
+    if weapon is None:
+        raise WeaponUnknown
+    if reservation is None:
+        raise NothingReserved
+    if weapon.weapon_type != reservation.weapon_type:
+        raise WeaponOfAnotherType(reserved=reservation.weapon_type, offered=weapon.weapon_type)
+    if not counter.checked_in:
+        raise NotCheckedIn
+    if counter.out:
+        raise WeaponOut
+    if counter.booking_holds_one:
+        raise BookingHoldsWeapon
+    if asked.rounds > counter.rounds_in_stock:
+        raise AmmunitionShort(asked=asked.rounds, calibre=weapon.calibre, in_stock=counter.rounds_in_stock)
+    return [
+        WeaponIssued(
+            weapon=asked.weapon,
+            booking=asked.booking,
+            handed_to=reservation.person,
+            handed_by=_other_hand(given, reservation.person),
+            rounds=asked.rounds,
+            issued_at=given.at,
+        )
+    ]
+
+
+def return_weapon(loan: Loan | None, asked: ReturnWeapon, given: Given) -> Sequence[Event]:
+    if loan is None or loan.booking != asked.booking:
+        raise WeaponNotOut
+    if asked.rounds_returned > loan.rounds:
+        raise MoreReturnedThanIssued(returned=asked.rounds_returned, issued=loan.rounds)
+    return [
+        WeaponReturned(
+            weapon=asked.weapon,
+            booking=asked.booking,
+            returned_by=loan.holder,
+            taken_by=_other_hand(given, loan.holder),
+            rounds_returned=asked.rounds_returned,
+            rounds_fired=loan.rounds - asked.rounds_returned,
+            returned_at=max(given.at, loan.issued_at),  # a clock that stepped back makes no loan end before it began
+        )
+    ]
+
+
+def _other_hand(given: Given, shooter: UUID) -> UUID:
+    """Who stands at the counter: a person, and another than the shooter."""
+    if given.person is None:
+        raise NobodyAtTheCounter(actor=given.actor)
+    if given.person == shooter:
+        raise HandedToOneself
+    return given.person

@@ -1,0 +1,74 @@
+"""Weapons reserved by type: how many can be kept for others at once, and why one cannot be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from bus.errors import Rejected
+from handlers.armory.model.register import WeaponType, WeaponTypeUnknown
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A time from its start up to, and without, its end."""
+
+    starts_at: datetime
+    ends_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """What a request for a weapon meets: its type, and when units of it are kept for others around that time."""
+
+    open: bool  # the booking has not ended, and the armory has not answered it yet
+    weapon_type: WeaponType | None
+    kept: tuple[Span, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """A unit of a type, kept for a shooter."""
+
+    person: UUID
+    weapon_type: str
+
+
+class WeaponOfAnotherClass(Rejected):
+    """{title} is a weapon of the class {weapon_class}; the booking is for {asked}."""
+
+
+class NoUnitFit(Rejected):
+    """No {title} is fit for use at present."""
+
+
+class NoWeaponFree(Rejected):
+    """All of the club's {title} ({units} in number) are reserved at some moment of that time."""
+
+
+def most_at_once(spans: Iterable[Span]) -> int:
+    """The largest number of spans that share one moment."""
+    # One that ends at the moment another begins does not meet it, so at equal times ends (-1) go first.
+    turns = sorted(turn for span in spans for turn in ((span.starts_at, 1), (span.ends_at, -1)))
+    most = now = 0
+    for _, change in turns:
+        now += change
+        most = max(most, now)
+    return most
+
+
+def why_not(demand: Demand, weapon_type: str, weapon_class: str, during: Span) -> Rejected | None:
+    """Why no unit of the type can be kept for that time, if so."""
+    kind = demand.weapon_type
+    if kind is None:
+        return WeaponTypeUnknown(weapon_type=weapon_type)
+    if kind.weapon_class != weapon_class:
+        return WeaponOfAnotherClass(title=kind.title, weapon_class=kind.weapon_class, asked=weapon_class)
+    if kind.units == 0:
+        return NoUnitFit(title=kind.title)
+    within = (Span(max(span.starts_at, during.starts_at), min(span.ends_at, during.ends_at)) for span in demand.kept)
+    if most_at_once(span for span in within if span.starts_at < span.ends_at) >= kind.units:
+        return NoWeaponFree(title=kind.title, units=kind.units)
+    return None

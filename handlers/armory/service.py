@@ -1,0 +1,63 @@
+"""The armory's table of contents."""
+
+from __future__ import annotations
+
+from bus.service import Hears, Service
+from handlers.armory import commands, events, reactions
+from handlers.armory.model import custody, register
+from handlers.armory.store import applies, loads
+from handlers.auth.events import LicenceValidated
+from handlers.booking.events import (
+    BookingCancelled,
+    BookingRejected,
+    NoShowReleased,
+    SessionFinished,
+    ShooterCheckedIn,
+)
+
+
+def service() -> Service:
+    """What the armory hears, what it says, and what each event writes."""
+    return Service(
+        name="armory",
+        hears=[
+            Hears(commands.AddWeaponType, loads.load_weapon_type, register.add_weapon_type),
+            Hears(commands.AddWeapon, loads.load_register, register.add_weapon),
+            Hears(commands.StockAmmunition, None, register.stock_ammunition),
+            Hears(LicenceValidated, loads.load_demand, reactions.reserve),
+            Hears(BookingRejected, loads.load_reservation, reactions.release),
+            Hears(BookingCancelled, loads.load_reservation, reactions.release),
+            Hears(NoShowReleased, loads.load_reservation, reactions.release),
+            Hears(commands.IssueWeapon, loads.load_counter, custody.issue_weapon),
+            Hears(commands.ReturnWeapon, loads.load_loan, custody.return_weapon),
+            Hears(SessionFinished, loads.load_reservation, reactions.release),
+        ],
+        says=[
+            events.WeaponTypeAdded,
+            events.WeaponAdded,
+            events.WeaponTypeStocked,
+            events.AmmunitionStocked,
+            events.WeaponReserved,
+            events.WeaponRefused,
+            events.ReservationReleased,
+            events.WeaponIssued,
+            events.WeaponReturned,
+        ],
+        applies={
+            events.WeaponTypeAdded: applies.weapon_type_added,
+            events.WeaponAdded: applies.weapon_added,
+            events.WeaponTypeStocked: applies.weapon_type_stocked,
+            events.AmmunitionStocked: applies.ammunition_stocked,
+            events.WeaponReserved: applies.weapon_reserved,
+            events.ReservationReleased: applies.reservation_released,
+            events.WeaponIssued: applies.weapon_issued,
+            events.WeaponReturned: applies.weapon_returned,
+            ShooterCheckedIn: applies.shooter_checked_in,
+            BookingRejected: applies.booking_rejected,
+            BookingCancelled: applies.booking_cancelled,
+            NoShowReleased: applies.no_show_released,
+            SessionFinished: applies.session_finished,
+        },
+        rejected_as=events.CommandRejected,
+        failed_as=events.CommandFailed,
+    )

@@ -1,0 +1,146 @@
+"""What is loaded from the armory's tables for a decision.
+
+Rows are locked in one order: weapon type, weapon, ammunition.
+"""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from bus.connection import Connection
+from handlers.armory.commands import AddWeapon, AddWeaponType, IssueWeapon, ReturnWeapon
+from handlers.armory.model.custody import Counter, Loan, Weapon
+from handlers.armory.model.register import Register, WeaponType
+from handlers.armory.model.reservations import Demand, Reservation, Span
+from handlers.armory.reactions import Closing
+from handlers.auth.events import LicenceValidated
+
+
+async def load_weapon_type(connection: Connection, asked: AddWeaponType) -> WeaponType | None:
+    return await lock_weapon_type(connection, asked.weapon_type)
+
+
+async def load_register(connection: Connection, asked: AddWeapon) -> Register:
+    kind = await lock_weapon_type(connection, asked.weapon_type)
+    row = await connection.fetchrow(
+        """
+        SELECT EXISTS (SELECT FROM weapon WHERE weapon = $1) AS weapon_known,
+               EXISTS (SELECT FROM weapon WHERE weapon_type = $2 AND serial = $3) AS serial_known
+        """,
+        asked.weapon,
+        asked.weapon_type,
+        asked.serial,
+    )
+    assert row is not None
+    return Register(kind, row["weapon_known"], row["serial_known"])
+
+
+async def load_demand(connection: Connection, validated: LicenceValidated) -> Demand:
+    """Locks the type's row before it counts what is kept."""
+    terms = validated.terms
+    if terms.weapon_type is None or not await is_open(connection, validated.booking):
+        return Demand(open=False, weapon_type=None, kept=())
+    kind = await lock_weapon_type(connection, terms.weapon_type)
+    during = Span(terms.starts_at, terms.ends_at)
+    return Demand(open=True, weapon_type=kind, kept=await kept_spans(connection, terms.weapon_type, during))
+
+
+async def load_reservation(connection: Connection, message: Closing | IssueWeapon) -> Reservation | None:
+    """The reservation of a booking, as long as it is kept."""
+    row = await connection.fetchrow(
+        """
+        SELECT person, weapon_type FROM reservation WHERE booking = $1 AND NOT released
+        """,
+        message.booking,
+    )
+    return None if row is None else Reservation(row["person"], row["weapon_type"])
+
+
+async def load_counter(connection: Connection, asked: IssueWeapon) -> Counter:
+    weapon = await lock_weapon(connection, asked.weapon)
+    rounds = 0 if weapon is None else await lock_ammunition(connection, weapon.calibre)
+    reservation = await load_reservation(connection, asked)
+    row = await connection.fetchrow(
+        """
+        SELECT EXISTS (SELECT FROM loan WHERE weapon = $1 AND returned_at IS NULL) AS out,
+               EXISTS (SELECT FROM loan WHERE booking = $2 AND returned_at IS NULL) AS booking_holds_one,
+               EXISTS (SELECT FROM known_booking WHERE booking = $2 AND checked_in_at IS NOT NULL) AS checked_in
+        """,
+        asked.weapon,
+        asked.booking,
+    )
+    assert row is not None
+    return Counter(weapon, row["out"], reservation, row["checked_in"], row["booking_holds_one"], rounds)
+
+
+async def load_loan(connection: Connection, asked: ReturnWeapon) -> Loan | None:
+    row = await connection.fetchrow(
+        """
+        SELECT booking, holder, rounds_issued, issued_at
+        FROM loan WHERE weapon = $1 AND returned_at IS NULL
+        FOR UPDATE
+        """,
+        asked.weapon,
+    )
+    return None if row is None else Loan(row["booking"], row["holder"], row["rounds_issued"], row["issued_at"])
+
+
+async def lock_weapon_type(connection: Connection, weapon_type: str) -> WeaponType | None:
+    row = await connection.fetchrow(
+        """
+        SELECT weapon_type, weapon_class, title, units FROM weapon_type WHERE weapon_type = $1
+        FOR UPDATE
+        """,
+        weapon_type,
+    )
+    return None if row is None else WeaponType(**row)
+
+
+async def lock_weapon(connection: Connection, weapon: UUID) -> Weapon | None:
+    row = await connection.fetchrow(
+        """
+        SELECT w.weapon_type, t.calibre
+        FROM weapon AS w JOIN weapon_type AS t USING (weapon_type)
+        WHERE w.weapon = $1
+        FOR UPDATE OF w
+        """,
+        weapon,
+    )
+    return None if row is None else Weapon(**row)
+
+
+async def lock_ammunition(connection: Connection, calibre: str) -> int:
+    rounds = await connection.fetchval(
+        """
+        SELECT rounds FROM ammunition WHERE calibre = $1
+        FOR UPDATE
+        """,
+        calibre,
+    )
+    return rounds or 0
+
+
+async def is_open(connection: Connection, booking: UUID) -> bool:
+    """Whether a booking still waits for the armory's answer."""
+    return await connection.fetchval(  # type: ignore[no-any-return]
+        """
+        SELECT NOT EXISTS (SELECT FROM known_booking WHERE booking = $1 AND closed IS NOT NULL)
+           AND NOT EXISTS (SELECT FROM reservation WHERE booking = $1)
+        """,
+        booking,
+    )
+
+
+async def kept_spans(connection: Connection, weapon_type: str, during: Span) -> tuple[Span, ...]:
+    """When units of a type are kept, as far as it touches a time."""
+    rows = await connection.fetch(
+        """
+        SELECT lower(during) AS starts_at, upper(during) AS ends_at
+        FROM reservation
+        WHERE weapon_type = $1 AND during && tstzrange($2, $3) AND NOT released
+        """,
+        weapon_type,
+        during.starts_at,
+        during.ends_at,
+    )
+    return tuple(Span(**row) for row in rows)

@@ -1,0 +1,201 @@
+"""What others may read of the armory: weapons, who holds them, and what is reserved."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict
+
+from bus.connection import Connection
+
+
+class View(BaseModel):
+    """An answer of the armory."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class WeaponTypeView(View):
+    """A type of weapon of the club."""
+
+    weapon_type: str
+    weapon_class: str
+    calibre: str
+    title: str
+    units: int
+    units_out: int
+    rounds_in_stock: int
+
+
+class WeaponView(View):
+    """A weapon of the register; its serial number is whole for staff, and masked for everybody else."""
+
+    weapon: UUID
+    weapon_type: str
+    weapon_class: str
+    calibre: str
+    title: str
+    serial: str
+    out: bool
+
+
+class WeaponOut(View):
+    """A weapon that is out: with whom, for which booking, handed over by whom, with how many cartridges."""
+
+    weapon: UUID
+    weapon_type: str
+    title: str
+    serial: str
+    booking: UUID
+    held_by: UUID
+    issued_by: UUID
+    issued_at: datetime
+    rounds_issued: int
+
+
+class Custody(View):
+    """Who held a weapon at a moment; nobody, if it lay in the armoury."""
+
+    weapon: UUID
+    at: datetime
+    held_by: UUID | None
+    booking: UUID | None
+    since: datetime | None
+    handed_by: UUID | None
+
+
+class Handover(View):
+    """An entry of the custody book: a weapon went from one person to another."""
+
+    weapon: UUID
+    entry: int
+    kind: Literal["issue", "return"]
+    booking: UUID
+    from_person: UUID
+    to_person: UUID
+    rounds: int
+    at: datetime
+
+
+class ReservationView(View):
+    """A weapon reserved for a booking."""
+
+    booking: UUID
+    person: UUID
+    weapon_type: str
+    title: str
+    starts_at: datetime
+    ends_at: datetime
+    state: Literal["kept", "released", "done"]
+
+
+class AmmunitionView(View):
+    """How many cartridges of a calibre are in stock."""
+
+    calibre: str
+    rounds: int
+
+
+async def weapon_types(connection: Connection) -> list[WeaponTypeView]:
+    rows = await connection.fetch(
+        """
+        SELECT weapon_type, weapon_class, calibre, title, units, units_out, rounds_in_stock
+        FROM armory.weapon_types
+        ORDER BY weapon_type
+        """
+    )
+    return [WeaponTypeView(**row) for row in rows]
+
+
+async def weapons(connection: Connection, *, staff: bool, weapon_type: str | None = None) -> list[WeaponView]:
+    """The register, or its weapons of one type."""
+    rows = await connection.fetch(
+        """
+        SELECT weapon, weapon_type, weapon_class, calibre, title,
+               CASE WHEN $1 THEN serial ELSE '***' || right(serial, greatest(0, least(3, length(serial) - 3))) END
+                   AS serial,
+               out_with IS NOT NULL AS out
+        FROM armory.weapons
+        WHERE $2::text IS NULL OR weapon_type = $2
+        ORDER BY weapon_type, weapon
+        """,
+        staff,
+        weapon_type,
+    )
+    return [WeaponView(**row) for row in rows]
+
+
+async def weapons_out(connection: Connection) -> list[WeaponOut]:
+    """All weapons that are out now, the longest first; for staff."""
+    rows = await connection.fetch(
+        """
+        SELECT weapon, weapon_type, title, serial, out_for AS booking, out_with AS held_by, issued_by, issued_at,
+               rounds_issued
+        FROM armory.weapons
+        WHERE out_with IS NOT NULL
+        ORDER BY issued_at, weapon
+        """
+    )
+    return [WeaponOut(**row) for row in rows]
+
+
+async def custody(connection: Connection, weapon: UUID, at: datetime) -> Custody | None:
+    """Who held a weapon of the register at a moment; for staff."""
+    row = await connection.fetchrow(
+        """
+        SELECT w.weapon, $2::timestamptz AS at, h.to_person AS held_by, h.booking, h.at AS since,
+               h.from_person AS handed_by
+        FROM armory.weapons AS w
+        LEFT JOIN LATERAL (
+            SELECT kind, booking, from_person, to_person, at FROM armory.handovers
+            WHERE weapon = w.weapon AND at <= $2
+            ORDER BY entry DESC LIMIT 1
+        ) AS h ON h.kind = 'issue'
+        WHERE w.weapon = $1
+        """,
+        weapon,
+        at,
+    )
+    return None if row is None else Custody(**row)
+
+
+async def handovers(connection: Connection, weapon: UUID, *, most: int = 200) -> list[Handover]:
+    """A weapon's last entries in the custody book, the latest first; for staff."""
+    rows = await connection.fetch(
+        """
+        SELECT weapon, entry, kind, booking, from_person, to_person, rounds, at
+        FROM armory.handovers
+        WHERE weapon = $1
+        ORDER BY entry DESC
+        LIMIT $2
+        """,
+        weapon,
+        most,
+    )
+    return [Handover(**row) for row in rows]
+
+
+async def reservations(connection: Connection, booking: UUID, *, viewer: UUID, staff: bool) -> list[ReservationView]:
+    """What is, or was, reserved for a booking; a shooter sees only his own."""
+    rows = await connection.fetch(
+        """
+        SELECT booking, person, weapon_type, title, starts_at, ends_at, state
+        FROM armory.reservations
+        WHERE booking = $1 AND ($3 OR person = $2)
+        """,
+        booking,
+        viewer,
+        staff,
+    )
+    return [ReservationView(**row) for row in rows]
+
+
+async def ammunition(connection: Connection) -> list[AmmunitionView]:
+    rows = await connection.fetch(
+        """
+        SELECT calibre, rounds FROM armory.ammunition_stock ORDER BY calibre
+        """
+    )
+    return [AmmunitionView(**row) for row in rows]
