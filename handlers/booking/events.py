@@ -76,9 +76,7 @@ class LaneHeld(Event, name="booking.lane-held", stream="booking:{booking}"):
     no_show_at: Moment
 
 
-class BookingConfirmed(
-    Event, name="booking.booking-confirmed", stream="booking:{booking}", concludes="command"
-):
+class BookingConfirmed(Event, name="booking.booking-confirmed", stream="booking:{booking}", concludes="command"):
     """The booking stands."""
 
     booking: UUID
@@ -89,9 +87,7 @@ class BookingConfirmed(
     currency: str
 
 
-class BookingRejected(
-    Event, name="booking.booking-rejected", stream="booking:{booking}", rejects="command"
-):
+class BookingRejected(Event, name="booking.booking-rejected", stream="booking:{booking}", rejects="command"):
     """The booking was refused; whatever was held for it is free again."""
 
     booking: UUID
@@ -146,13 +142,9 @@ class NoShowReleased(Event, name="booking.no-show-released", stream="booking:{bo
     person: UUID
 
 
-class CommandRejected(
-    answers.CommandRejected, name="booking.command-rejected", stream="{about}", rejects="command"
-):
+class CommandRejected(answers.CommandRejected, name="booking.command-rejected", stream="{about}", rejects="command"):
     """Booking refused a command by one of its rules."""
 
 
-class CommandFailed(
-    answers.CommandFailed, name="booking.command-failed", stream="{about}", fails="command"
-):
+class CommandFailed(answers.CommandFailed, name="booking.command-failed", stream="{about}", fails="command"):
     """Booking could not carry out a command because of a fault."""

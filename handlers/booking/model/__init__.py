@@ -1,0 +1,1 @@
+"""What booking decides: pure functions of a state, a message and the time."""

@@ -1,0 +1,232 @@
+"""A booking from the wish to its confirmation, refusal, cancellation or release."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Final, Literal, assert_never
+from uuid import UUID
+
+from bus.errors import Rejected
+from bus.service import Effect, Given, Schedule, Unschedule
+from handlers.booking.commands import BookSession, CancelBooking, ExpireHold, ReleaseNoShow
+from handlers.booking.events import (
+    BookingCancelled,
+    BookingConfirmed,
+    BookingRejected,
+    CommandRejected,
+    LaneHeld,
+    NoShowReleased,
+    Terms,
+)
+from handlers.booking.model.hours import Span, is_open, is_whole_slots, open_spans_around
+from handlers.booking.model.rules import (
+    AskedBefore,
+    BookingUnknown,
+    CancelledWhileHeld,
+    EndsBeforeStart,
+    HoldAlreadyAnswered,
+    HoldExpired,
+    LaneNotForClass,
+    LaneUnknown,
+    NotForOthers,
+    NothingToRelease,
+    NotWholeSlots,
+    RangeClosed,
+    ShooterElsewhere,
+    SlotTaken,
+    TimePast,
+    TooFarAhead,
+    TooLateToCancel,
+    TooLong,
+    WeaponStillOut,
+    WeaponTypeOfOtherClass,
+    WeaponTypeUnknown,
+)
+from handlers.booking.model.states import Booking, Case, Lane, State, Wish, shown
+
+Service = Literal["auth", "booking", "armory", "payment"]
+
+LONGEST: Final = timedelta(hours=8)
+FARTHEST: Final = timedelta(days=366)
+SPOKEN: Final = {
+    "auth": "the licence check (auth)",
+    "armory": "the armoury (armory)",
+    "payment": "the cash desk (payment)",
+}
+
+
+def hold_key(booking: UUID) -> str:
+    return f"hold:{booking}"
+
+
+def no_show_key(booking: UUID) -> str:
+    return f"no-show:{booking}"
+
+
+def book_session(wish: Wish, command: BookSession, given: Given) -> Sequence[Effect]:
+    if wish.taken:
+        raise AskedBefore
+    if not wish.staff.asked_for(command.person, given):
+        raise NotForOthers
+    lane = wish.lane
+    if lane is None:
+        raise LaneUnknown(lane=command.lane)
+    _check_weapon(wish, lane, command)
+    _check_time(lane, command, given)
+    _check_free(wish, lane)
+    no_show_at = command.starts_at + lane.no_show_after
+    # A shooter whose booking is still unanswered cannot be called missing.
+    held_until = min(given.at + lane.hold, no_show_at)
+    terms = Terms(
+        booking=command.booking,
+        command=given.id,
+        person=command.person,
+        range=lane.range,
+        lane=lane.lane,
+        discipline=lane.discipline,
+        starts_at=command.starts_at,
+        ends_at=command.ends_at,
+        weapon_class=command.weapon_class,
+        weapon_type=command.weapon_type,
+        rounds=command.rounds,
+    )
+    return [
+        LaneHeld(booking=command.booking, terms=terms, held_until=held_until, no_show_at=no_show_at),
+        Schedule(hold_key(command.booking), held_until, ExpireHold(booking=command.booking)),
+    ]
+
+
+def _check_weapon(wish: Wish, lane: Lane, command: BookSession) -> None:
+    if command.weapon_class not in lane.weapon_classes:
+        raise LaneNotForClass(weapon_class=command.weapon_class, lane=lane.lane)
+    if command.weapon_type is None:
+        return
+    if wish.weapon_class is None:
+        raise WeaponTypeUnknown(weapon_type=command.weapon_type)
+    if wish.weapon_class != command.weapon_class:
+        raise WeaponTypeOfOtherClass(
+            weapon_type=command.weapon_type, weapon_class=wish.weapon_class, asked=command.weapon_class
+        )
+
+
+def _check_time(lane: Lane, command: BookSession, given: Given) -> None:
+    asked = Span(command.starts_at, command.ends_at)
+    if asked.ends_at <= asked.starts_at:
+        raise EndsBeforeStart
+    if asked.starts_at < given.at:
+        raise TimePast(starts=shown(asked.starts_at, lane.zone))
+    if asked.starts_at > given.at + FARTHEST:
+        raise TooFarAhead(days=FARTHEST.days)
+    if asked.ends_at - asked.starts_at > LONGEST:
+        raise TooLong(hours=LONGEST // timedelta(hours=1))
+    spans = open_spans_around(lane.opening_hours, lane.zone, asked)
+    if not is_open(spans, asked):
+        raise RangeClosed(starts=shown(asked.starts_at, lane.zone), ends=shown(asked.ends_at, lane.zone))
+    if not is_whole_slots(spans, lane.slot, asked):
+        raise NotWholeSlots(minutes=lane.slot // timedelta(minutes=1))
+
+
+def _check_free(wish: Wish, lane: Lane) -> None:
+    if wish.clash is None:
+        return
+    starts, ends = (shown(moment, lane.zone) for moment in wish.clash.during)
+    if wish.clash.lane == lane.lane:
+        raise SlotTaken(lane=lane.lane, starts=starts, ends=ends)
+    raise ShooterElsewhere(lane=wish.clash.lane, starts=starts, ends=ends)
+
+
+def confirm(booking: Booking | None, invoice: UUID, total_minor: int, currency: str) -> Sequence[Effect]:
+    """The last of the others has agreed. A booking that was given up meanwhile stays so."""
+    if booking is None or booking.state is not State.HELD:
+        return []
+    id_ = booking.terms.booking
+    return [
+        BookingConfirmed(
+            booking=id_,
+            command=booking.terms.command,
+            terms=booking.terms,
+            invoice=invoice,
+            total_minor=total_minor,
+            currency=currency,
+        ),
+        Unschedule(hold_key(id_)),
+        Schedule(no_show_key(id_), booking.no_show_at, ReleaseNoShow(booking=id_)),
+    ]
+
+
+def refuse(booking: Booking | None, refused_by: Service, rule: str, rule_version: int, reason: str) -> Sequence[Effect]:
+    """One of the others has said no; the lane is free again."""
+    if booking is None or booking.state is not State.HELD:
+        return []
+    return [
+        BookingRejected(
+            booking=booking.terms.booking,
+            command=booking.terms.command,
+            refused_by=refused_by,
+            rule=rule,
+            rule_version=rule_version,
+            reason=reason,
+        ),
+        Unschedule(hold_key(booking.terms.booking)),
+    ]
+
+
+def expire_hold(booking: Booking | None, _: ExpireHold, __: Given) -> Sequence[Effect]:
+    if booking is None or booking.state is not State.HELD:
+        raise HoldAlreadyAnswered
+    expired = HoldExpired(until=booking.clock(booking.held_until), waiting_for=SPOKEN[_waiting_for(booking)])
+    return refuse(booking, "booking", expired.rule, expired.version, expired.reason)
+
+
+def _waiting_for(booking: Booking) -> Service:
+    """Who is to answer next: they are asked one after the other."""
+    if "auth" not in booking.agreed:
+        return "auth"
+    if booking.terms.weapon_type is not None and "armory" not in booking.agreed:
+        return "armory"
+    return "payment"
+
+
+def release_no_show(booking: Booking | None, _: ReleaseNoShow, __: Given) -> Sequence[Effect]:
+    if booking is None:
+        raise BookingUnknown
+    if booking.state is not State.CONFIRMED:
+        raise NothingToRelease(state=booking.state)
+    return [NoShowReleased(booking=booking.terms.booking, person=booking.terms.person)]
+
+
+def cancel_booking(case: Case, command: CancelBooking, given: Given) -> Sequence[Effect]:
+    booking = known(case, given)
+    if booking.weapon_out:
+        raise WeaponStillOut
+    cancelled = BookingCancelled(booking=command.booking, person=booking.terms.person, cancelled_by=given.actor)
+    match booking.state:
+        case State.HELD:
+            return [_answer_to(booking, CancelledWhileHeld()), cancelled, Unschedule(hold_key(command.booking))]
+        case State.CONFIRMED | State.CHECKED_IN:
+            return [cancelled, Unschedule(no_show_key(command.booking))]
+        case State.IN_USE | State.FINISHED | State.REJECTED | State.CANCELLED | State.NO_SHOW:
+            raise TooLateToCancel(state=booking.state)
+        case _:
+            assert_never(booking.state)
+
+
+def _answer_to(booking: Booking, rule: Rejected) -> CommandRejected:
+    """Tell whoever waits for the booking that it will not be confirmed."""
+    return CommandRejected(
+        command=booking.terms.command,
+        asked=BookSession.name,
+        about=f"booking:{booking.terms.booking}",
+        refused_by="booking",
+        rule=rule.rule,
+        rule_version=rule.version,
+        reason=rule.reason,
+    )
+
+
+def known(case: Case, given: Given) -> Booking:
+    """The booking, for those who may know of it; to others it looks as if there were none."""
+    if case.booking is None or not case.staff.asked_for(case.booking.terms.person, given):
+        raise BookingUnknown
+    return case.booking

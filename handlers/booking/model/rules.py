@@ -1,0 +1,153 @@
+"""Booking's rules: each class is one, and the first line of its docstring is what is said when it is broken."""
+
+from __future__ import annotations
+
+from bus.errors import Rejected
+
+
+class AdminsOnly(Rejected):
+    """Only an administrator sets up ranges and lanes."""
+
+
+class TimeZoneUnknown(Rejected):
+    """{time_zone} is no time zone of the IANA database."""
+
+
+class OpeningHoursBackwards(Rejected):
+    """On weekday {weekday} the range would close before it opens."""
+
+
+class OpeningHoursOverlap(Rejected):
+    """Two spans of the opening hours overlap on weekday {weekday}."""
+
+
+class RangeUnknown(Rejected):
+    """There is no range called {range}."""
+
+
+class LaneElsewhere(Rejected):
+    """Lane {lane} stands in range {range} already."""
+
+
+class LaneUnknown(Rejected):
+    """There is no lane called {lane}."""
+
+
+class NotForOthers(Rejected):
+    """A shooter can book for nobody else."""
+
+
+class AskedBefore(Rejected):
+    """A booking of this id was asked for before."""
+
+
+class EndsBeforeStart(Rejected):
+    """A booking must end after it begins."""
+
+
+class TimePast(Rejected):
+    """The time asked for began at {starts}, which is past."""
+
+
+class TooFarAhead(Rejected):
+    """A lane can be booked {days} days ahead at most."""
+
+
+class TooLong(Rejected):
+    """A booking lasts {hours} hours at most."""
+
+
+class RangeClosed(Rejected):
+    """The range is not open all the time from {starts} to {ends}."""
+
+
+class NotWholeSlots(Rejected):
+    """A booking is made of whole slots of {minutes} minutes, counted from when the range opens."""
+
+
+class LaneNotForClass(Rejected):
+    """Weapons of class {weapon_class} are not shot on lane {lane}."""
+
+
+class WeaponTypeUnknown(Rejected):
+    """The club has no weapon type {weapon_type}."""
+
+
+class WeaponTypeOfOtherClass(Rejected):
+    """Weapon type {weapon_type} is of class {weapon_class}, not {asked}."""
+
+
+class SlotTaken(Rejected):
+    """Lane {lane} is taken from {starts} to {ends}."""
+
+
+class ShooterElsewhere(Rejected):
+    """The shooter is booked on lane {lane} from {starts} to {ends}."""
+
+
+class HoldExpired(Rejected):
+    """The lane was held until {until}, and by then {waiting_for} had not answered."""
+
+
+class HoldAlreadyAnswered(Rejected):
+    """The booking has been answered; there is no hold to let go of."""
+
+
+class CancelledWhileHeld(Rejected):
+    """The booking was cancelled before it was confirmed."""
+
+
+class BookingUnknown(Rejected):
+    """There is no such booking."""
+
+
+class TooLateToCancel(Rejected):
+    """The booking is {state}; it can be cancelled only before the session begins."""
+
+
+class NotConfirmed(Rejected):
+    """The booking is {state}; only a confirmed one can be checked in."""
+
+
+class CheckInNotOpen(Rejected):
+    """Check-in for this booking opens at {opens}."""
+
+
+class TimeOver(Rejected):
+    """The time booked ended at {ended}."""
+
+
+class NotCheckedIn(Rejected):
+    """The booking is {state}; a session begins after check-in."""
+
+
+class WeaponNotIssued(Rejected):
+    """The weapon that was booked has not been handed out yet."""
+
+
+class LaneInUse(Rejected):
+    """Lane {lane} is still in use."""
+
+
+class StartTooEarly(Rejected):
+    """The session cannot begin early: another booking on lane {lane} comes first, until {until}."""
+
+
+class ShooterInSession(Rejected):
+    """The shooter is still in another session."""
+
+
+class InstructorsOnly(Rejected):
+    """Only an instructor finishes a session."""
+
+
+class NotInUse(Rejected):
+    """The booking is {state}; only a session that has begun can be finished."""
+
+
+class WeaponStillOut(Rejected):
+    """The weapon has not been returned yet."""
+
+
+class NothingToRelease(Rejected):
+    """The booking is {state}; nobody is being waited for."""

@@ -1,0 +1,139 @@
+"""What a decision of booking starts from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from bus.service import Given
+from handlers.booking.events import OpeningHours, Terms
+from handlers.booking.model.hours import Span
+
+
+class State(StrEnum):
+    """Where a booking stands; the drawing is in the README."""
+
+    HELD = "held"
+    CONFIRMED = "confirmed"
+    CHECKED_IN = "checked-in"
+    IN_USE = "in-use"
+    FINISHED = "finished"
+    REJECTED = "rejected"
+    CANCELLED = "cancelled"
+    NO_SHOW = "no-show"
+
+
+ACTIVE: Final = (State.HELD, State.CONFIRMED, State.CHECKED_IN, State.IN_USE)
+"""The states in which a booking keeps its lane and its shooter from being booked otherwise."""
+
+STAFF: Final = frozenset({"instructor", "armourer", "cashier", "admin"})
+INSTRUCTORS: Final = frozenset({"instructor", "admin"})
+ADMINS: Final = frozenset({"admin"})
+
+
+@dataclass(frozen=True, slots=True)
+class Staff:
+    """Who works at the range, and as what."""
+
+    roles: Mapping[UUID, frozenset[str]]
+
+    def asked_by(self, roles: frozenset[str], given: Given) -> bool:
+        """Whether somebody in one of these roles asked, or one of the range's own services."""
+        if given.person is None:
+            return given.actor.startswith("service:")
+        return not roles.isdisjoint(self.roles.get(given.person, frozenset()))
+
+    def asked_for(self, person: UUID, given: Given) -> bool:
+        """Whether who asked may do so for this person: the person, or staff."""
+        return given.person == person or self.asked_by(STAFF, given)
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """A lane, and how its range is run."""
+
+    lane: str
+    range: str
+    discipline: str
+    weapon_classes: frozenset[str]
+    time_zone: str
+    opening_hours: tuple[OpeningHours, ...]
+    slot: timedelta
+    hold: timedelta
+    no_show_after: timedelta
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.time_zone)
+
+
+@dataclass(frozen=True, slots=True)
+class Clash:
+    """An active booking of the same lane, or of the same shooter on another."""
+
+    lane: str
+    during: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """All that BookSession is decided on."""
+
+    taken: bool  # a booking of this id exists
+    lane: Lane | None
+    weapon_class: str | None  # of the weapon type asked for, if the club has it
+    clash: Clash | None
+    staff: Staff
+
+
+@dataclass(frozen=True, slots=True)
+class RangeCase:
+    """All that setting up a range or a lane is decided on."""
+
+    range_known: bool
+    lane_in: str | None  # the range that a lane of this name stands in
+    staff: Staff
+
+
+@dataclass(frozen=True, slots=True)
+class Booking:
+    """A booking as it stands, with what others have said about it."""
+
+    terms: Terms
+    state: State
+    held_until: datetime
+    no_show_at: datetime
+    agreed: frozenset[str]  # the services that have said yes
+    weapon_out: bool
+    time_zone: str
+    early_check_in: timedelta
+
+    def clock(self, moment: datetime) -> str:
+        return shown(moment, ZoneInfo(self.time_zone))
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A booking that somebody wants something done with, if there is one."""
+
+    booking: Booking | None
+    staff: Staff
+
+
+@dataclass(frozen=True, slots=True)
+class StartCase:
+    """The same, and who else is on the lane or expects it to be free."""
+
+    case: Case
+    lane_in_use: bool
+    shooter_in_session: bool
+    before: Clash | None  # of the lane's and the shooter's other active bookings that come earlier, the last to end
+
+
+def shown(moment: datetime, zone: ZoneInfo) -> str:
+    return f"{moment.astimezone(zone):%Y-%m-%d %H:%M %Z}"

@@ -1,0 +1,82 @@
+"""Booking's table of contents."""
+
+from __future__ import annotations
+
+from bus.service import Hears, Service
+from handlers.armory.events import (
+    WeaponIssued,
+    WeaponRefused,
+    WeaponReserved,
+    WeaponReturned,
+    WeaponTypeStocked,
+)
+from handlers.auth.events import (
+    EntitlementsPublished,
+    LicenceRefused,
+    LicenceValidated,
+    PersonRegistered,
+    RolesAssigned,
+)
+from handlers.booking import commands, events, reactions
+from handlers.booking.model import bookings, ranges, sessions
+from handlers.booking.store import applies, loads, projections
+from handlers.payment.events import InvoiceIssued, InvoiceRefused, InvoiceSettled
+
+
+def service() -> Service:
+    """What booking hears, what it says, and what each event writes."""
+    return Service(
+        name="booking",
+        hears=[
+            Hears(commands.SetUpRange, loads.load_range_case, ranges.set_up_range),
+            Hears(commands.OpenLane, loads.load_range_case, ranges.open_lane),
+            Hears(commands.BookSession, loads.load_wish, bookings.book_session, leaves_open=True),
+            Hears(LicenceRefused, loads.load_booking, reactions.licence_refused),
+            Hears(WeaponRefused, loads.load_booking, reactions.weapon_refused),
+            Hears(InvoiceRefused, loads.load_booking, reactions.invoice_refused),
+            Hears(InvoiceIssued, loads.load_booking, reactions.invoice_issued),
+            # its event answers the wish to book
+            Hears(commands.ExpireHold, loads.load_booking, bookings.expire_hold, leaves_open=True),
+            Hears(commands.CancelBooking, loads.load_case, bookings.cancel_booking),
+            Hears(commands.ReleaseNoShow, loads.load_booking, bookings.release_no_show),
+            Hears(commands.CheckIn, loads.load_case, sessions.check_in),
+            Hears(commands.StartSession, loads.load_start, sessions.start_session),
+            Hears(commands.FinishSession, loads.load_case, sessions.finish_session),
+        ],
+        says=[
+            events.RangeSetUp,
+            events.LaneOpened,
+            events.LaneHeld,
+            events.BookingConfirmed,
+            events.BookingRejected,
+            events.BookingCancelled,
+            events.NoShowReleased,
+            events.ShooterCheckedIn,
+            events.SessionStarted,
+            events.SessionFinished,
+        ],
+        asks_itself=[commands.ExpireHold, commands.ReleaseNoShow],
+        applies={
+            events.RangeSetUp: applies.range_set_up,
+            events.LaneOpened: applies.lane_opened,
+            events.LaneHeld: applies.lane_held,
+            events.BookingConfirmed: applies.booking_confirmed,
+            events.BookingRejected: applies.booking_rejected,
+            events.BookingCancelled: applies.booking_cancelled,
+            events.NoShowReleased: applies.no_show_released,
+            events.ShooterCheckedIn: applies.shooter_checked_in,
+            events.SessionStarted: applies.session_started,
+            events.SessionFinished: applies.session_finished,
+            PersonRegistered: projections.roles_assigned,
+            RolesAssigned: projections.roles_assigned,
+            EntitlementsPublished: projections.entitlements_published,
+            LicenceValidated: projections.licence_validated,
+            WeaponTypeStocked: projections.weapon_type_stocked,
+            WeaponReserved: projections.weapon_reserved,
+            WeaponIssued: projections.weapon_issued,
+            WeaponReturned: projections.weapon_returned,
+            InvoiceSettled: projections.invoice_settled,
+        },
+        rejected_as=events.CommandRejected,
+        failed_as=events.CommandFailed,
+    )

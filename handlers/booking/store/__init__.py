@@ -1,0 +1,1 @@
+"""Booking's tables: what is loaded for a decision, and what each event writes."""

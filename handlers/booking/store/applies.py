@@ -1,0 +1,185 @@
+"""What booking's own events write to its tables."""
+
+from __future__ import annotations
+
+from bus.connection import Connection
+from handlers.booking.events import (
+    BookingCancelled,
+    BookingConfirmed,
+    BookingRejected,
+    LaneHeld,
+    LaneOpened,
+    NoShowReleased,
+    RangeSetUp,
+    SessionFinished,
+    SessionStarted,
+    ShooterCheckedIn,
+)
+
+
+async def range_set_up(connection: Connection, event: RangeSetUp) -> None:
+    await put_range(connection, event)
+    await drop_opening_hours(connection, event)
+    await put_opening_hours(connection, event)
+
+
+async def put_range(connection: Connection, event: RangeSetUp) -> None:
+    await connection.execute(
+        """
+        INSERT INTO range (range, title, time_zone, slot_minutes, hold_seconds, early_check_in_minutes, no_show_minutes)
+        VALUES ($1, $2, $3, $4, $5, $6, $7)
+        ON CONFLICT (range) DO UPDATE
+        SET title = excluded.title, time_zone = excluded.time_zone, slot_minutes = excluded.slot_minutes,
+            hold_seconds = excluded.hold_seconds, early_check_in_minutes = excluded.early_check_in_minutes,
+            no_show_minutes = excluded.no_show_minutes
+        """,
+        event.range,
+        event.title,
+        event.time_zone,
+        event.slot_minutes,
+        event.hold_seconds,
+        event.early_check_in_minutes,
+        event.no_show_minutes,
+    )
+
+
+async def drop_opening_hours(connection: Connection, event: RangeSetUp) -> None:
+    await connection.execute(
+        """
+        DELETE FROM opening_hours WHERE range = $1
+        """,
+        event.range,
+    )
+
+
+async def put_opening_hours(connection: Connection, event: RangeSetUp) -> None:
+    await connection.execute(
+        """
+        INSERT INTO opening_hours (range, weekday, opens_minute, closes_minute)
+        SELECT $1, h.weekday, h.opens_minute, h.closes_minute
+        FROM unnest($2::smallint[], $3::integer[], $4::integer[]) AS h (weekday, opens_minute, closes_minute)
+        """,
+        event.range,
+        [span.weekday for span in event.opening_hours],
+        [span.opens_minute for span in event.opening_hours],
+        [span.closes_minute for span in event.opening_hours],
+    )
+
+
+async def lane_opened(connection: Connection, event: LaneOpened) -> None:
+    await connection.execute(
+        """
+        INSERT INTO lane (lane, range, distance_m, discipline, weapon_classes, target_address)
+        VALUES ($1, $2, $3, $4, $5, $6)
+        ON CONFLICT (lane) DO UPDATE
+        SET distance_m = excluded.distance_m, discipline = excluded.discipline,
+            weapon_classes = excluded.weapon_classes, target_address = excluded.target_address
+        """,
+        event.lane,
+        event.range,
+        event.distance_m,
+        event.discipline,
+        event.weapon_classes,
+        event.target_address,
+    )
+
+
+async def lane_held(connection: Connection, event: LaneHeld) -> None:
+    terms = event.terms
+    await connection.execute(
+        """
+        INSERT INTO booking (booking, command, person, range, lane, discipline, starts_at, ends_at, during,
+                             weapon_class, weapon_type, rounds, state, held_until, no_show_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, tstzrange($7, $8), $9, $10, $11, 'held', $12, $13)
+        """,
+        event.booking,
+        terms.command,
+        terms.person,
+        terms.range,
+        terms.lane,
+        terms.discipline,
+        terms.starts_at,
+        terms.ends_at,
+        terms.weapon_class,
+        terms.weapon_type,
+        terms.rounds,
+        event.held_until,
+        event.no_show_at,
+    )
+
+
+async def booking_confirmed(connection: Connection, event: BookingConfirmed) -> None:
+    await connection.execute(
+        """
+        UPDATE booking SET state = 'confirmed', invoice = $2, total_minor = $3, currency = $4 WHERE booking = $1
+        """,
+        event.booking,
+        event.invoice,
+        event.total_minor,
+        event.currency,
+    )
+
+
+async def booking_rejected(connection: Connection, event: BookingRejected) -> None:
+    await connection.execute(
+        """
+        UPDATE booking SET state = 'rejected', refused_by = $2, rule = $3, rule_version = $4, reason = $5
+        WHERE booking = $1
+        """,
+        event.booking,
+        event.refused_by,
+        event.rule,
+        event.rule_version,
+        event.reason,
+    )
+
+
+async def booking_cancelled(connection: Connection, event: BookingCancelled) -> None:
+    await connection.execute(
+        """
+        UPDATE booking SET state = 'cancelled' WHERE booking = $1
+        """,
+        event.booking,
+    )
+
+
+async def no_show_released(connection: Connection, event: NoShowReleased) -> None:
+    await connection.execute(
+        """
+        UPDATE booking SET state = 'no-show' WHERE booking = $1
+        """,
+        event.booking,
+    )
+
+
+async def shooter_checked_in(connection: Connection, event: ShooterCheckedIn) -> None:
+    await connection.execute(
+        """
+        UPDATE booking SET state = 'checked-in', checked_in_at = $2 WHERE booking = $1
+        """,
+        event.booking,
+        event.checked_in_at,
+    )
+
+
+async def session_started(connection: Connection, event: SessionStarted) -> None:
+    """A session that begins early takes its lane from then on."""
+    await connection.execute(
+        """
+        UPDATE booking
+        SET state = 'in-use', started_at = $2, during = tstzrange(least(lower(during), $2), upper(during))
+        WHERE booking = $1
+        """,
+        event.booking,
+        event.started_at,
+    )
+
+
+async def session_finished(connection: Connection, event: SessionFinished) -> None:
+    await connection.execute(
+        """
+        UPDATE booking SET state = 'finished', finished_at = $2 WHERE booking = $1
+        """,
+        event.booking,
+        event.finished_at,
+    )

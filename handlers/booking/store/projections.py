@@ -1,0 +1,135 @@
+"""What other services' events write to booking's tables: the `known_…` ones alone."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from bus.connection import Connection
+from handlers.armory.events import WeaponIssued, WeaponReserved, WeaponReturned, WeaponTypeStocked
+from handlers.auth.events import EntitlementsPublished, LicenceValidated, PersonRegistered, RolesAssigned
+from handlers.booking.model.states import STAFF
+from handlers.payment.events import InvoiceSettled
+
+
+async def roles_assigned(connection: Connection, event: PersonRegistered | RolesAssigned) -> None:
+    roles = sorted(STAFF.intersection(event.roles))
+    if roles:
+        await put_staff(connection, event.person, roles)
+    else:
+        await drop_staff(connection, event.person)
+
+
+async def put_staff(connection: Connection, person: UUID, roles: list[str]) -> None:
+    await connection.execute(
+        """
+        INSERT INTO known_staff (person, roles) VALUES ($1, $2)
+        ON CONFLICT (person) DO UPDATE SET roles = excluded.roles
+        """,
+        person,
+        roles,
+    )
+
+
+async def drop_staff(connection: Connection, person: UUID) -> None:
+    await connection.execute(
+        """
+        DELETE FROM known_staff WHERE person = $1
+        """,
+        person,
+    )
+
+
+async def entitlements_published(connection: Connection, event: EntitlementsPublished) -> None:
+    await drop_entitlements(connection, event)
+    await put_entitlements(connection, event)
+
+
+async def drop_entitlements(connection: Connection, event: EntitlementsPublished) -> None:
+    await connection.execute(
+        """
+        DELETE FROM known_entitlement WHERE person = $1
+        """,
+        event.person,
+    )
+
+
+async def put_entitlements(connection: Connection, event: EntitlementsPublished) -> None:
+    """An entitlement to no time at all is none."""
+    await connection.execute(
+        """
+        INSERT INTO known_entitlement (person, weapon_class, during)
+        SELECT DISTINCT $1::uuid, e.weapon_class, tstzrange(e.valid_from, e.valid_until)
+        FROM unnest($2::text[], $3::timestamptz[], $4::timestamptz[]) AS e (weapon_class, valid_from, valid_until)
+        WHERE e.valid_from < e.valid_until
+        """,
+        event.person,
+        [entitlement.weapon_class for entitlement in event.entitlements],
+        [entitlement.valid_from for entitlement in event.entitlements],
+        [entitlement.valid_until for entitlement in event.entitlements],
+    )
+
+
+async def weapon_type_stocked(connection: Connection, event: WeaponTypeStocked) -> None:
+    await connection.execute(
+        """
+        INSERT INTO known_weapon_type (weapon_type, weapon_class, title, units) VALUES ($1, $2, $3, $4)
+        ON CONFLICT (weapon_type) DO UPDATE
+        SET weapon_class = excluded.weapon_class, title = excluded.title, units = excluded.units
+        """,
+        event.weapon_type,
+        event.weapon_class,
+        event.title,
+        event.units,
+    )
+
+
+async def licence_validated(connection: Connection, event: LicenceValidated) -> None:
+    await put_agreement(connection, event.booking, "auth")
+
+
+async def weapon_reserved(connection: Connection, event: WeaponReserved) -> None:
+    await put_agreement(connection, event.booking, "armory")
+
+
+async def put_agreement(connection: Connection, booking: UUID, service: str) -> None:
+    await connection.execute(
+        """
+        INSERT INTO known_agreement (booking, service) VALUES ($1, $2) ON CONFLICT DO NOTHING
+        """,
+        booking,
+        service,
+    )
+
+
+async def weapon_issued(connection: Connection, event: WeaponIssued) -> None:
+    await connection.execute(
+        """
+        INSERT INTO known_custody (booking, weapon, issued_at) VALUES ($1, $2, $3)
+        ON CONFLICT (booking, weapon) DO UPDATE SET issued_at = excluded.issued_at, returned_at = NULL
+        """,
+        event.booking,
+        event.weapon,
+        event.issued_at,
+    )
+
+
+async def weapon_returned(connection: Connection, event: WeaponReturned) -> None:
+    await connection.execute(
+        """
+        UPDATE known_custody SET returned_at = $3 WHERE booking = $1 AND weapon = $2
+        """,
+        event.booking,
+        event.weapon,
+        event.returned_at,
+    )
+
+
+async def invoice_settled(connection: Connection, event: InvoiceSettled) -> None:
+    await connection.execute(
+        """
+        INSERT INTO known_settlement (booking, settled_at) VALUES ($1, $2)
+        ON CONFLICT (booking) DO UPDATE SET settled_at = excluded.settled_at
+        """,
+        event.booking,
+        event.settled_at,
+    )
