@@ -309,11 +309,11 @@ CREATE TABLE bus.outcome (
 
 -- Appends events and internal commands in the caller's transaction, as its last statement before COMMIT.
 -- Arrays of equal length, one element a message. `events` says which are events (they get the next revision
--- of their stream); `concludes`/`statuses` name the command that an event answers. Returns the last position.
+-- of their stream); `concluding`/`statuses` name the command that an event answers. Returns the last position.
 -- Order inside: producer, stream heads (sorted), the mark, the rows.
 CREATE FUNCTION bus.append(
     producer integer, ids uuid[], names text[], schemas smallint[], streams text[], events boolean[], bodies jsonb[],
-    causes uuid[], correlations uuid[], actors text[], concludes uuid[], statuses text[]
+    causes uuid[], correlations uuid[], actors text[], concluding uuid[], statuses text[]
 ) RETURNS bigint
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = bus, pg_temp AS $$
 DECLARE
@@ -354,7 +354,7 @@ BEGIN
                                 name, stream, actor, body)
         SELECT 'domain', crc32(convert_to(m.stream, 'UTF8')) & 63, m.schema, append.producer, m.id, m.cause,
                m.correlation, m.concludes, m.revision, now_at, m.name, m.stream, m.actor, m.body
-        FROM unnest(ids, names, schemas, streams, revisions, bodies, causes, correlations, actors, concludes)
+        FROM unnest(ids, names, schemas, streams, revisions, bodies, causes, correlations, actors, concluding)
              WITH ORDINALITY
              AS m (id, name, schema, stream, revision, body, cause, correlation, actor, concludes, ordinal)
         ORDER BY m.ordinal
@@ -362,7 +362,7 @@ BEGIN
     ), concluded AS (
         INSERT INTO bus.outcome (command, status, position, at)
         SELECT w.concludes, s.status, w.position, now_at
-        FROM written AS w JOIN unnest(concludes, statuses) AS s (command, status) ON s.command = w.concludes
+        FROM written AS w JOIN unnest(concluding, statuses) AS s (command, status) ON s.command = w.concludes
     )
     SELECT max(w.position) INTO last FROM written AS w;
     RETURN last;
@@ -680,20 +680,24 @@ CREATE POLICY own ON bus.scheduled USING (session_user = 'firingline_' || servic
 -- How long a transaction may hold a mark before it is ended: everybody's horizon waits behind it.
 CREATE FUNCTION bus.mark_limit() RETURNS interval LANGUAGE sql IMMUTABLE AS $$ SELECT interval '3 seconds' $$;
 
--- Ends the connections that hold a mark in a transaction older than the limit; returns whom.
-CREATE FUNCTION bus.end_stale_marks() RETURNS TABLE (pid integer, role name, age interval)
+-- Ends the connections that hold a mark in a transaction older than the limit; returns whom. A superuser's cannot be
+-- ended from here: it is returned all the same, for the operator to see.
+CREATE FUNCTION bus.end_stale_marks() RETURNS TABLE (pid integer, role name, age interval, ended boolean)
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = bus, pg_temp AS $$
 #variable_conflict use_column
 BEGIN
-    RETURN QUERY
-        SELECT a.pid, a.usename, clock_timestamp() - a.xact_start
-        FROM pg_stat_activity AS a
+    FOR pid, role, age, ended IN
+        SELECT a.pid, a.usename, clock_timestamp() - a.xact_start, NOT r.rolsuper
+        FROM pg_stat_activity AS a JOIN pg_roles AS r ON r.oid = a.usesysid
         WHERE a.xact_start < clock_timestamp() - bus.mark_limit() AND a.pid <> pg_backend_pid()
           AND EXISTS (
               SELECT FROM pg_locks AS l
               WHERE l.pid = a.pid AND l.locktype = 'advisory' AND l.objsubid = 1 AND l.granted
                 AND l.classid::bigint >> 16 = bus.mark_namespace() >> 48)
-          AND pg_terminate_backend(a.pid);
+    LOOP
+        ended := ended AND pg_terminate_backend(pid);
+        RETURN NEXT;
+    END LOOP;
 END $$;
 
 -- What each role may do with the bus. Services append by bus.append alone: nobody has INSERT, UPDATE or DELETE on
@@ -730,9 +734,381 @@ TO firingline_gateway;
 
 CREATE SCHEMA auth;
 
+-- What follows from auth's events, and from nothing else.
+
+-- Who has an account, and what that person may be at the range.
+CREATE TABLE auth.person (
+    person uuid   PRIMARY KEY,
+    roles  text[] NOT NULL CHECK (
+        roles <@ ARRAY['shooter', 'instructor', 'armourer', 'cashier', 'analyst', 'admin']
+        AND array_position(roles, NULL) IS NULL)
+);
+-- The few who are more than shooters: every decision about authority reads them.
+CREATE INDEX person_staff ON auth.person (person) WHERE roles && ARRAY['instructor', 'armourer', 'cashier', 'admin'];
+
+CREATE TABLE auth.licence (
+    licence     uuid        PRIMARY KEY,
+    person      uuid        NOT NULL,
+    category    text        NOT NULL,
+    valid_from  timestamptz NOT NULL,
+    valid_until timestamptz NOT NULL,
+    -- recorded: entered, and does not count yet; confirmed: staff has seen it, it counts;
+    -- suspended: it counts no more, until it is confirmed again
+    state       text        NOT NULL CHECK (state IN ('recorded', 'confirmed', 'suspended')),
+    CHECK (valid_from < valid_until),
+    CHECK (isfinite(valid_from) AND isfinite(valid_until))
+);
+CREATE INDEX licence_person ON auth.licence (person, licence);
+
+-- What each person may shoot, from when to when, as it was last published.
+CREATE TABLE auth.entitlement (
+    person       uuid      NOT NULL,
+    weapon_class text      NOT NULL,
+    during       tstzrange NOT NULL CHECK (lower_inc(during) AND NOT upper_inc(during)
+                                           AND NOT lower_inf(during) AND NOT upper_inf(during)),
+    rule_set     text      NOT NULL,
+    rule_version integer   NOT NULL,
+    PRIMARY KEY (person, weapon_class, during WITHOUT OVERLAPS)
+);
+
+-- Which lane a target reports for.
+CREATE TABLE auth.device (
+    device text PRIMARY KEY,
+    lane   text NOT NULL
+);
+
+-- What is kept apart from the log: secrets, and what says who a person is.
+
+-- Keys that sign tokens. The private half is sealed under the master key, which lies in a file outside this
+-- database. A key signs from not_before until retired_at, and is kept for ever to verify what it signed.
+CREATE TABLE auth.signing_key (
+    kid            text        PRIMARY KEY,
+    public_key     bytea       NOT NULL CHECK (octet_length(public_key) = 32),
+    sealed_private bytea       NOT NULL,
+    created_at     timestamptz NOT NULL,
+    not_before     timestamptz NOT NULL,
+    retired_at     timestamptz CHECK (retired_at >= not_before)
+);
+-- One key at a time has no end.
+CREATE UNIQUE INDEX signing_key_in_force ON auth.signing_key ((retired_at IS NULL)) WHERE retired_at IS NULL;
+
+-- The key of each person, sealed under the master key. Whatever says who somebody is is sealed under that
+-- person's key; without it nothing of it can be read any more, in this database or in a backup.
+CREATE TABLE auth.person_key (
+    person uuid  PRIMARY KEY,
+    sealed bytea NOT NULL
+);
+
+CREATE TABLE auth.account (
+    person         uuid        PRIMARY KEY,
+    login_hash     bytea       NOT NULL UNIQUE CHECK (octet_length(login_hash) = 32),  -- keyed; finds the login name
+    password_hash  text        NOT NULL CHECK (password_hash LIKE '$argon2id$%'),
+    sealed_profile bytea       NOT NULL,  -- login name and display name
+    registered_at  timestamptz NOT NULL
+);
+
+-- The first admin came by the secret of set-up; that way is closed once this row stands.
+CREATE TABLE auth.bootstrap (
+    done   boolean     PRIMARY KEY CHECK (done),
+    person uuid        NOT NULL,
+    at     timestamptz NOT NULL
+);
+
+-- A login and all refresh tokens that came from it, one after the other.
+CREATE TABLE auth.session (
+    session    uuid        PRIMARY KEY,
+    person     uuid        NOT NULL,
+    opened_at  timestamptz NOT NULL,
+    expires_at timestamptz NOT NULL CHECK (expires_at > opened_at),
+    closed_at  timestamptz,
+    -- logout: the person ended it; reuse: a spent refresh token came again, so somebody else may have it
+    closed_by  text        CHECK (closed_by IN ('logout', 'reuse')),
+    CHECK ((closed_at IS NULL) = (closed_by IS NULL))
+);
+CREATE INDEX session_expires ON auth.session (expires_at);
+
+CREATE TABLE auth.refresh_token (
+    token_hash bytea       PRIMARY KEY CHECK (octet_length(token_hash) = 32),
+    session    uuid        NOT NULL REFERENCES auth.session ON DELETE CASCADE,
+    expires_at timestamptz NOT NULL,
+    spent_at   timestamptz  -- since then its one successor holds
+);
+CREATE INDEX refresh_token_session ON auth.refresh_token (session);
+
+-- How often a login failed of late, by account, by address, and by both; only keyed hashes of either.
+CREATE TABLE auth.login_attempt (
+    key          bytea       PRIMARY KEY CHECK (octet_length(key) = 32),
+    failures     integer     NOT NULL CHECK (failures >= 0),
+    next_at      timestamptz NOT NULL,  -- before then a try is turned away unread
+    last_at      timestamptz NOT NULL,
+    succeeded_at timestamptz  -- a login from here once worked
+);
+CREATE INDEX login_attempt_last ON auth.login_attempt (last_at);
+
+-- The licence as it was read: number and authority, sealed under the person's key.
+CREATE TABLE auth.licence_document (
+    licence     uuid  PRIMARY KEY,
+    person      uuid  NOT NULL,
+    fingerprint bytea NOT NULL UNIQUE CHECK (octet_length(fingerprint) = 32),  -- keyed; the same licence twice
+    sealed      bytea NOT NULL
+);
+
+CREATE TABLE auth.device_secret (
+    device      text        PRIMARY KEY,
+    secret_hash bytea       NOT NULL CHECK (octet_length(secret_hash) = 32),
+    issued_at   timestamptz NOT NULL
+);
+
+-- What each service proves itself with, and the names it may ask to append. Written by set-up.
+CREATE TABLE auth.service_credential (
+    service     text   PRIMARY KEY,
+    secret_hash bytea  NOT NULL CHECK (octet_length(secret_hash) = 32),
+    may_append  text[] NOT NULL
+);
+
+-- What others may read: nothing of it says who anybody is.
+
+CREATE VIEW auth.public_keys AS
+    SELECT kid, public_key, not_before, retired_at FROM auth.signing_key;
+
+CREATE VIEW auth.roles AS
+    SELECT person, roles FROM auth.person;
+
+CREATE VIEW auth.licences AS
+    SELECT licence, person, category, valid_from, valid_until, state FROM auth.licence;
+
+CREATE VIEW auth.entitlements AS
+    SELECT person, weapon_class, lower(during) AS valid_from, upper(during) AS valid_until, rule_set, rule_version
+    FROM auth.entitlement;
+
+CREATE VIEW auth.devices AS
+    SELECT device, lane FROM auth.device;
+
+-- Everybody verifies tokens, with auth running or not.
+GRANT USAGE ON SCHEMA auth TO
+    firingline_auth, firingline_booking, firingline_armory, firingline_payment, firingline_stats,
+    firingline_gateway, firingline_analyst, firingline_operator;
+GRANT SELECT ON auth.public_keys TO
+    firingline_auth, firingline_booking, firingline_armory, firingline_payment, firingline_stats,
+    firingline_gateway, firingline_analyst, firingline_operator;
+GRANT SELECT ON auth.roles, auth.licences, auth.entitlements, auth.devices TO firingline_auth, firingline_gateway;
+GRANT SELECT, INSERT, UPDATE, DELETE ON
+    auth.person, auth.licence, auth.entitlement, auth.device, auth.person_key, auth.account, auth.session,
+    auth.refresh_token, auth.login_attempt, auth.licence_document, auth.device_secret
+TO firingline_auth;
+GRANT SELECT, INSERT, UPDATE ON auth.signing_key TO firingline_auth;
+GRANT SELECT, INSERT ON auth.bootstrap TO firingline_auth;
+GRANT SELECT ON auth.service_credential TO firingline_auth;
+
 -- Booking -----------------------------------------------------------------------------------------------
 
 CREATE SCHEMA booking;
+
+-- Ranges, and how each is run. A range that is set up again is replaced as a whole.
+CREATE TABLE booking.range (
+    range                  text    PRIMARY KEY,
+    title                  text    NOT NULL,
+    time_zone              text    NOT NULL,  -- an IANA name; opening hours are what its clocks show
+    slot_minutes           integer NOT NULL CHECK (slot_minutes > 0),
+    hold_seconds           integer NOT NULL CHECK (hold_seconds > 0),
+    early_check_in_minutes integer NOT NULL CHECK (early_check_in_minutes >= 0),
+    no_show_minutes        integer NOT NULL CHECK (no_show_minutes > 0)
+);
+
+-- Spans of a weekday (ISO: 1 is Monday), in minutes of the clock since midnight; 1440 is the end of the day.
+CREATE TABLE booking.opening_hours (
+    range         text     NOT NULL REFERENCES booking.range,
+    weekday       smallint NOT NULL CHECK (weekday BETWEEN 1 AND 7),
+    opens_minute  integer  NOT NULL CHECK (opens_minute >= 0),
+    closes_minute integer  NOT NULL CHECK (closes_minute <= 1440),
+    PRIMARY KEY (range, weekday, opens_minute),
+    CHECK (opens_minute < closes_minute),
+    EXCLUDE USING gist (range WITH =, weekday WITH =, int4range(opens_minute, closes_minute) WITH &&)
+);
+
+-- Lanes. Whoever decides on a booking or a start locks the lane's row first, then the booking's.
+CREATE TABLE booking.lane (
+    lane           text    PRIMARY KEY,
+    range          text    NOT NULL REFERENCES booking.range,
+    distance_m     integer NOT NULL CHECK (distance_m > 0),
+    discipline     text    NOT NULL,
+    weapon_classes text[]  NOT NULL CHECK (weapon_classes <> '{}'),
+    target_address text  -- where the electronic target listens, if there is one
+);
+CREATE INDEX lane_range ON booking.lane (range);
+
+-- Bookings and sessions. States:
+--   held -> confirmed -> checked-in -> in-use -> finished
+--   held -> rejected;  held, confirmed, checked-in -> cancelled;  confirmed -> no-show
+-- The first four are active: lane and shooter are taken `during` the time booked, and from the start of a session
+-- that begins early. That no two active ones overlap is kept here, whatever the code decides. A session may run
+-- beyond its time, so those in use are kept apart by themselves.
+CREATE TABLE booking.booking (
+    booking       uuid        PRIMARY KEY,
+    command       uuid        NOT NULL UNIQUE,  -- the wish that it came from
+    person        uuid        NOT NULL,
+    range         text        NOT NULL REFERENCES booking.range,
+    lane          text        NOT NULL REFERENCES booking.lane,
+    discipline    text        NOT NULL,
+    starts_at     timestamptz NOT NULL,
+    ends_at       timestamptz NOT NULL,
+    during        tstzrange   NOT NULL,
+    weapon_class  text        NOT NULL,
+    weapon_type   text,                  -- none: the shooter's own weapon
+    rounds        integer     NOT NULL CHECK (rounds >= 0),
+    state         text        NOT NULL CHECK (state IN (
+        'held', 'confirmed', 'checked-in', 'in-use', 'finished', 'rejected', 'cancelled', 'no-show')),
+    held_until    timestamptz NOT NULL,
+    no_show_at    timestamptz NOT NULL,
+    invoice       uuid        UNIQUE,
+    total_minor   bigint,
+    currency      text,
+    refused_by    text,
+    rule          text,
+    rule_version  integer,
+    reason        text,
+    checked_in_at timestamptz,
+    started_at    timestamptz,
+    finished_at   timestamptz,
+    CONSTRAINT time_is_bounded CHECK (
+        isfinite(starts_at) AND isfinite(ends_at) AND starts_at < ends_at AND ends_at - starts_at <= interval '24 hours'),
+    CONSTRAINT during_is_a_time CHECK (
+        NOT isempty(during) AND NOT lower_inf(during) AND NOT upper_inf(during)
+        AND lower_inc(during) AND NOT upper_inc(during)
+        AND lower(during) <= starts_at AND upper(during) = ends_at AND isfinite(lower(during))),
+    CONSTRAINT hold_before_no_show CHECK (held_until <= no_show_at AND no_show_at > starts_at),
+    CONSTRAINT confirmed_is_invoiced CHECK (
+        num_nonnulls(invoice, total_minor, currency) = CASE
+            WHEN state IN ('held', 'rejected') THEN 0
+            WHEN state = 'cancelled' AND invoice IS NULL THEN 0
+            ELSE 3 END),
+    CONSTRAINT rejected_has_a_reason CHECK (
+        num_nonnulls(refused_by, rule, rule_version, reason) = CASE state WHEN 'rejected' THEN 4 ELSE 0 END),
+    CONSTRAINT session_in_order CHECK (
+        CASE WHEN state IN ('checked-in', 'in-use', 'finished') THEN checked_in_at IS NOT NULL
+             WHEN state = 'cancelled' THEN true ELSE checked_in_at IS NULL END
+        AND (started_at IS NOT NULL) = (state IN ('in-use', 'finished'))
+        AND (finished_at IS NOT NULL) = (state = 'finished')),
+    CONSTRAINT one_booking_a_lane EXCLUDE USING gist (lane WITH =, during WITH &&)
+        WHERE (state IN ('held', 'confirmed', 'checked-in', 'in-use')),
+    CONSTRAINT one_booking_a_shooter EXCLUDE USING gist (person WITH =, during WITH &&)
+        WHERE (state IN ('held', 'confirmed', 'checked-in', 'in-use')),
+    CONSTRAINT one_session_a_lane EXCLUDE (lane WITH =) WHERE (state = 'in-use'),
+    CONSTRAINT one_session_a_shooter EXCLUDE (person WITH =) WHERE (state = 'in-use')
+);
+-- A shooter's bookings of a period, and everybody's for staff, in the order they are listed.
+CREATE INDEX booking_of_person ON booking.booking (person, starts_at, booking);
+CREATE INDEX booking_in_order ON booking.booking (starts_at, booking);
+
+-- What others told, kept for decisions and views. Each table is written by the events of one service alone, and
+-- rows of different streams never touch: the order in which streams arrive makes no difference.
+
+-- Who works at the range, of auth.person-registered and auth.roles-assigned; mere shooters are not here.
+CREATE TABLE booking.known_staff (
+    person uuid   PRIMARY KEY,
+    roles  text[] NOT NULL CHECK (roles <> '{}')
+);
+
+-- What a person may shoot, of auth.entitlements-published, which replaces all rows of the person.
+CREATE TABLE booking.known_entitlement (
+    person       uuid      NOT NULL,
+    weapon_class text      NOT NULL,
+    during       tstzrange NOT NULL CHECK (NOT isempty(during)),
+    PRIMARY KEY (person, weapon_class, during)
+);
+
+-- How many units of each weapon type are fit for use, of armory.weapon-type-stocked.
+CREATE TABLE booking.known_weapon_type (
+    weapon_type  text    PRIMARY KEY,
+    weapon_class text    NOT NULL,
+    title        text    NOT NULL,
+    units        integer NOT NULL CHECK (units >= 0)
+);
+
+-- Which services have said yes to a booking so far, of auth.licence-validated and armory.weapon-reserved.
+CREATE TABLE booking.known_agreement (
+    booking uuid NOT NULL,
+    service text NOT NULL CHECK (service IN ('auth', 'armory')),
+    PRIMARY KEY (booking, service)
+);
+
+-- Weapons handed out for a booking, of armory.weapon-issued and -returned. While returned_at is NULL it is out.
+CREATE TABLE booking.known_custody (
+    booking     uuid        NOT NULL,
+    weapon      uuid        NOT NULL,
+    issued_at   timestamptz NOT NULL,
+    returned_at timestamptz,
+    PRIMARY KEY (booking, weapon)
+);
+
+-- Bookings whose invoice is paid, of payment.invoice-settled.
+CREATE TABLE booking.known_settlement (
+    booking    uuid        PRIMARY KEY,
+    settled_at timestamptz NOT NULL
+);
+
+CREATE VIEW booking.ranges AS
+SELECT r.range, r.title, r.time_zone, r.slot_minutes, r.hold_seconds, r.early_check_in_minutes, r.no_show_minutes,
+       coalesce((
+           SELECT json_agg(json_build_object('weekday', h.weekday, 'opens_minute', h.opens_minute,
+                                             'closes_minute', h.closes_minute) ORDER BY h.weekday, h.opens_minute)
+           FROM booking.opening_hours AS h WHERE h.range = r.range), '[]') AS opening_hours
+FROM booking.range AS r;
+
+-- Lanes as they are at this moment. A session in use counts until it is finished, however late it is; `until` is
+-- when the booking that has the lane ends, or when the next one takes it.
+CREATE VIEW booking.lanes AS
+SELECT l.lane, l.range, l.distance_m, l.discipline, l.weapon_classes,
+       CASE WHEN present.state IS NULL THEN 'free' WHEN present.state = 'confirmed' THEN 'booked' ELSE present.state END
+           AS state,
+       CASE WHEN present.state IS NULL THEN next.starts_at ELSE present.ends_at END AS until
+FROM booking.lane AS l
+LEFT JOIN LATERAL (
+    SELECT b.state, b.ends_at
+    FROM booking.booking AS b
+    WHERE b.lane = l.lane AND (
+        b.state = 'in-use' OR b.state IN ('held', 'confirmed', 'checked-in') AND b.during @> now())
+    ORDER BY b.state = 'in-use' DESC
+    LIMIT 1
+) AS present ON true
+LEFT JOIN LATERAL (
+    SELECT min(lower(b.during)) AS starts_at
+    FROM booking.booking AS b
+    WHERE b.lane = l.lane AND b.state IN ('held', 'confirmed', 'checked-in', 'in-use')
+      AND b.during && tstzrange(now(), NULL)
+) AS next ON true;
+
+-- The electronic targets, for those who connect to them.
+CREATE VIEW booking.targets AS
+SELECT l.lane, l.range, l.distance_m, l.discipline, l.target_address
+FROM booking.lane AS l
+WHERE l.target_address IS NOT NULL;
+
+CREATE VIEW booking.bookings AS
+SELECT b.booking, b.person, b.range, b.lane, b.discipline, b.starts_at, b.ends_at, b.during,
+       b.weapon_class, b.weapon_type, b.rounds, b.state, b.held_until,
+       b.starts_at - make_interval(mins => r.early_check_in_minutes) AS check_in_from, b.no_show_at,
+       b.invoice, b.total_minor, b.currency, s.settled_at, b.refused_by, b.rule, b.rule_version, b.reason,
+       b.checked_in_at, b.started_at, b.finished_at,
+       EXISTS (SELECT FROM booking.known_custody AS c WHERE c.booking = b.booking AND c.returned_at IS NULL) AS weapon_out
+FROM booking.booking AS b
+JOIN booking.range AS r USING (range)
+LEFT JOIN booking.known_settlement AS s USING (booking);
+
+CREATE VIEW booking.entitlements AS
+SELECT e.person, e.weapon_class, e.during FROM booking.known_entitlement AS e;
+
+CREATE VIEW booking.weapon_types AS
+SELECT t.weapon_type, t.weapon_class, t.title, t.units FROM booking.known_weapon_type AS t;
+
+GRANT USAGE ON SCHEMA booking TO firingline_booking, firingline_gateway;
+GRANT SELECT, INSERT, UPDATE, DELETE ON
+    booking.range, booking.opening_hours, booking.lane, booking.booking, booking.known_staff, booking.known_entitlement,
+    booking.known_weapon_type, booking.known_agreement, booking.known_custody, booking.known_settlement
+TO firingline_booking;
+GRANT SELECT ON
+    booking.ranges, booking.lanes, booking.targets, booking.bookings, booking.entitlements, booking.weapon_types
+TO firingline_gateway;
 
 -- Armory ------------------------------------------------------------------------------------------------
 
@@ -902,7 +1278,12 @@ CREATE TABLE payment.invoice (
     total_minor        bigint      NOT NULL CHECK (total_minor >= 0),
     price_list_version integer     NOT NULL,
     issued_at          timestamptz NOT NULL,
+    year               integer     GENERATED ALWAYS AS (split_part(number, '-', 1)::integer) STORED,
+    ordinal            integer     GENERATED ALWAYS AS (split_part(number, '-', 2)::integer) STORED,
+    previous           integer     GENERATED ALWAYS AS (nullif(split_part(number, '-', 2)::integer - 1, 0)) STORED,
     CHECK (net_minor + tax_minor = total_minor),
+    UNIQUE (year, ordinal),
+    FOREIGN KEY (year, previous) REFERENCES payment.invoice (year, ordinal),  -- no gap in a year's numbers
     FOREIGN KEY (currency, price_list_version) REFERENCES payment.price_list
 );
 CREATE INDEX invoice_of_person ON payment.invoice (person, issued_at);
@@ -930,7 +1311,13 @@ CREATE TABLE payment.credit_note (
     tax_minor        bigint      NOT NULL,
     total_minor      bigint      NOT NULL,
     refund_due_minor bigint      NOT NULL CHECK (refund_due_minor BETWEEN 0 AND total_minor),
-    credited_at      timestamptz NOT NULL
+    credited_at      timestamptz NOT NULL,
+    year             integer     GENERATED ALWAYS AS (substr(split_part(number, '-', 1), 2)::integer) STORED,
+    ordinal          integer     GENERATED ALWAYS AS (split_part(number, '-', 2)::integer) STORED,
+    previous         integer     GENERATED ALWAYS AS (nullif(split_part(number, '-', 2)::integer - 1, 0)) STORED,
+    CHECK (net_minor + tax_minor = total_minor),
+    UNIQUE (year, ordinal),
+    FOREIGN KEY (year, previous) REFERENCES payment.credit_note (year, ordinal)  -- no gap in a year's numbers
 );
 
 -- How an invoice stands; its row is locked by whoever decides on it. States: open -> settled (nothing is to be paid any
@@ -1055,6 +1442,143 @@ TO firingline_gateway;
 -- Stats -------------------------------------------------------------------------------------------------
 
 CREATE SCHEMA stats;
+
+-- What follows from the shots, and from the sessions' beginnings and ends.
+
+-- The lanes that shots or sessions were seen on. Whoever adds shots holds a lane's row shared, whoever moves a
+-- session's bounds holds it alone: otherwise each could miss what the other has not committed yet.
+CREATE TABLE stats.lane (
+    lane text PRIMARY KEY
+);
+
+CREATE TABLE stats.session (
+    session     uuid        PRIMARY KEY,  -- the booking's id
+    person      uuid        NOT NULL,
+    lane        text        NOT NULL,
+    discipline  text        NOT NULL,
+    started_at  timestamptz NOT NULL,
+    finished_at timestamptz,              -- none: it is being shot
+    -- when a shot on the lane is this session's; endless while it is being shot
+    during      tstzrange   NOT NULL GENERATED ALWAYS AS (tstzrange(started_at, finished_at)) STORED,
+    CHECK (isfinite(started_at) AND isfinite(finished_at)),
+    CHECK (finished_at >= started_at)
+);
+-- Which sessions of a lane a shot could belong to.
+CREATE INDEX session_lane ON stats.session USING gist (lane, during);
+CREATE INDEX session_person ON stats.session (person, started_at);
+
+CREATE TABLE stats.shot (
+    device       text        NOT NULL,
+    epoch        text        NOT NULL,
+    number       bigint      NOT NULL,
+    lane         text        NOT NULL,
+    kind         text        NOT NULL CHECK (kind IN ('sighter', 'match')),
+    miss         boolean     NOT NULL,
+    x_um         integer     NOT NULL,
+    y_um         integer     NOT NULL,
+    elapsed_ms   bigint,
+    received_at  timestamptz NOT NULL,
+    face         text,                    -- what the target said it shows
+    session      uuid,                    -- none: no session of the lane contains it (yet)
+    score_tenths smallint    CHECK (score_tenths BETWEEN 0 AND 109),  -- none: in no session, or of no known face
+    inner_ten    boolean     NOT NULL,
+    PRIMARY KEY (device, epoch, number)
+);
+CREATE INDEX shot_session ON stats.shot (session, received_at) WHERE session IS NOT NULL;
+-- Shots to look at again when a session's bounds become known after them.
+CREATE INDEX shot_lane ON stats.shot (lane, received_at);
+
+-- What the shots of a session add up to, so that telling it costs the same however many there are.
+CREATE TABLE stats.tally (
+    session       uuid      PRIMARY KEY,
+    shots         integer   NOT NULL CHECK (shots >= 0),     -- match shots that hit
+    sighters      integer   NOT NULL CHECK (sighters >= 0),
+    misses        integer   NOT NULL CHECK (misses >= 0),
+    score_tenths  integer   NOT NULL,
+    integer_score integer   NOT NULL,
+    inner_tens    integer   NOT NULL,
+    sum_x_um      bigint    NOT NULL,
+    sum_y_um      bigint    NOT NULL,
+    hull_x_um     integer[] NOT NULL,                        -- the corners of the shots' convex hull, in its order
+    hull_y_um     integer[] NOT NULL,
+    last_at       timestamptz,
+    last_number   bigint,
+    CHECK (cardinality(hull_x_um) = cardinality(hull_y_um)),
+    CHECK ((last_at IS NULL) = (last_number IS NULL))
+) WITH (fillfactor = 70);
+
+-- What was last told of each session, from stats' own events.
+CREATE TABLE stats.result (
+    session           uuid        PRIMARY KEY,
+    final             boolean     NOT NULL,  -- false while it is being shot; a final result may be replaced by another
+    shots             integer     NOT NULL,
+    score_tenths      integer     NOT NULL,
+    integer_score     integer     NOT NULL,
+    inner_tens        integer     NOT NULL,
+    mean_score        float8,
+    centre_x_um       float8,
+    centre_y_um       float8,
+    mean_radius_um    float8,
+    extreme_spread_um float8,
+    sighters          integer     NOT NULL,
+    misses            integer     NOT NULL,
+    scored_at         timestamptz NOT NULL
+) WITH (fillfactor = 70);
+
+-- Published: each session with how it stands, and each shot.
+CREATE VIEW stats.sessions AS
+    SELECT s.session, s.person, s.lane, s.discipline, s.started_at, s.finished_at, coalesce(r.final, false) AS final,
+           r.shots, r.score_tenths, r.integer_score, r.inner_tens, r.mean_score, r.centre_x_um, r.centre_y_um,
+           r.mean_radius_um, r.extreme_spread_um, r.sighters, r.misses, r.scored_at
+    FROM stats.session AS s LEFT JOIN stats.result AS r USING (session);
+CREATE VIEW stats.shots AS
+    SELECT t.session, s.person, s.discipline, t.device, t.epoch, t.number, t.lane, t.kind, t.miss, t.x_um, t.y_um,
+           t.elapsed_ms, t.received_at, t.score_tenths, t.inner_ten
+    FROM stats.shot AS t LEFT JOIN stats.session AS s USING (session);
+
+GRANT USAGE ON SCHEMA stats TO firingline_stats, firingline_gateway;
+GRANT SELECT, INSERT, UPDATE, DELETE ON
+    stats.lane, stats.session, stats.shot, stats.tally, stats.result
+TO firingline_stats;
+GRANT SELECT ON stats.sessions, stats.shots TO firingline_gateway;
+
+-- Tracking: what the gateways remember of the targets, so that a shot that comes twice is known again. It is no
+-- service's state: the log has the shots, this says under which epoch a target's numbers stand there.
+CREATE SCHEMA tracking;
+
+-- One row a lane; whoever records shots of a lane holds it.
+CREATE TABLE tracking.lane (
+    lane text PRIMARY KEY
+);
+
+-- The latest epochs of each lane's targets. A target counts from 1 again in each session of its own and repeats what
+-- it has stored at each connection, so what tells two epochs apart is the shots themselves.
+CREATE TABLE tracking.target_epoch (
+    device   text        NOT NULL,
+    epoch    text        NOT NULL,
+    lane     text        NOT NULL,
+    ordinal  bigint      NOT NULL,  -- grows with each epoch of the lane
+    named    boolean     NOT NULL,  -- the device named it; otherwise it was found out here
+    zero_at  timestamptz,           -- when the target's clock stood at zero, at the latest
+    PRIMARY KEY (device, epoch)
+);
+CREATE INDEX target_epoch_lane ON tracking.target_epoch (lane, ordinal);
+
+-- What each shot of these epochs looked like.
+CREATE TABLE tracking.fingerprint (
+    device     text    NOT NULL,
+    epoch      text    NOT NULL,
+    number     bigint  NOT NULL,
+    miss       boolean NOT NULL,
+    x_um       integer NOT NULL,
+    y_um       integer NOT NULL,
+    elapsed_ms bigint,
+    PRIMARY KEY (device, epoch, number),
+    FOREIGN KEY (device, epoch) REFERENCES tracking.target_epoch ON DELETE CASCADE
+);
+
+GRANT USAGE ON SCHEMA tracking TO firingline_gateway;
+GRANT SELECT, INSERT, UPDATE, DELETE ON tracking.lane, tracking.target_epoch, tracking.fingerprint TO firingline_gateway;
 
 -- Time-outs and search path of each role ----------------------------------------------------------------
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bus.service import Hears, Service
 from handlers.armory import commands, events, reactions
 from handlers.armory.model import custody, register
-from handlers.armory.store import applies, loads
+from handlers.armory.store import applies, loads, projections
 from handlers.auth.events import LicenceValidated
 from handlers.booking.events import (
     BookingCancelled,
@@ -52,11 +52,11 @@ def service() -> Service:
             events.ReservationReleased: applies.reservation_released,
             events.WeaponIssued: applies.weapon_issued,
             events.WeaponReturned: applies.weapon_returned,
-            ShooterCheckedIn: applies.shooter_checked_in,
-            BookingRejected: applies.booking_rejected,
-            BookingCancelled: applies.booking_cancelled,
-            NoShowReleased: applies.no_show_released,
-            SessionFinished: applies.session_finished,
+            ShooterCheckedIn: projections.shooter_checked_in,
+            BookingRejected: projections.booking_rejected,
+            BookingCancelled: projections.booking_cancelled,
+            NoShowReleased: projections.no_show_released,
+            SessionFinished: projections.session_finished,
         },
         rejected_as=events.CommandRejected,
         failed_as=events.CommandFailed,

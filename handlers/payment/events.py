@@ -74,8 +74,10 @@ class InvoiceCredited(Event, name="payment.invoice-credited", stream="invoice:{i
 
     invoice: UUID
     booking: UUID
+    person: UUID
     number: Text
     currency: Currency
+    lines: tuple[Line, ...]
     net_minor: Minor
     tax_minor: Minor
     total_minor: Minor
@@ -87,6 +89,7 @@ class PaymentTaken(Event, name="payment.payment-taken", stream="invoice:{invoice
     """Money for an invoice came in at the desk."""
 
     invoice: UUID
+    person: UUID
     payment: UUID
     amount_minor: Minor
     currency: Currency
@@ -107,6 +110,7 @@ class RefundPaid(Event, name="payment.refund-paid", stream="invoice:{invoice}"):
     """Money that was owed back was paid out at the desk."""
 
     invoice: UUID
+    person: UUID
     refund: UUID
     amount_minor: Minor
     currency: Currency
@@ -115,13 +119,9 @@ class RefundPaid(Event, name="payment.refund-paid", stream="invoice:{invoice}"):
     paid_at: Moment
 
 
-class CommandRejected(
-    answers.CommandRejected, name="payment.command-rejected", stream="{about}", rejects="command"
-):
+class CommandRejected(answers.CommandRejected, name="payment.command-rejected", stream="{about}", rejects="command"):
     """Payment refused a command by one of its rules."""
 
 
-class CommandFailed(
-    answers.CommandFailed, name="payment.command-failed", stream="{about}", fails="command"
-):
+class CommandFailed(answers.CommandFailed, name="payment.command-failed", stream="{about}", fails="command"):
     """Payment could not carry out a command because of a fault."""

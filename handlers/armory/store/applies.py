@@ -1,4 +1,4 @@
-"""What each event writes to the armory's tables."""
+"""What each of its own events writes to the armory's tables."""
 
 from __future__ import annotations
 
@@ -14,13 +14,6 @@ from handlers.armory.events import (
     WeaponReturned,
     WeaponTypeAdded,
     WeaponTypeStocked,
-)
-from handlers.booking.events import (
-    BookingCancelled,
-    BookingRejected,
-    NoShowReleased,
-    SessionFinished,
-    ShooterCheckedIn,
 )
 
 
@@ -177,43 +170,4 @@ async def move_ammunition(connection: Connection, weapon: UUID, rounds: int) -> 
         """,
         weapon,
         rounds,
-    )
-
-
-async def shooter_checked_in(connection: Connection, event: ShooterCheckedIn) -> None:
-    await connection.execute(
-        """
-        INSERT INTO known_booking (booking, checked_in_at) VALUES ($1, $2)
-        ON CONFLICT (booking) DO UPDATE SET checked_in_at = excluded.checked_in_at
-        """,
-        event.booking,
-        event.checked_in_at,
-    )
-
-
-async def booking_rejected(connection: Connection, event: BookingRejected) -> None:
-    await close_booking(connection, event.booking, "rejected")
-
-
-async def booking_cancelled(connection: Connection, event: BookingCancelled) -> None:
-    await close_booking(connection, event.booking, "cancelled")
-
-
-async def no_show_released(connection: Connection, event: NoShowReleased) -> None:
-    await close_booking(connection, event.booking, "no-show")
-
-
-async def session_finished(connection: Connection, event: SessionFinished) -> None:
-    await close_booking(connection, event.booking, "finished")
-
-
-async def close_booking(connection: Connection, booking: UUID, how: str) -> None:
-    """Notes that a booking has ended, even one that was never heard of."""
-    await connection.execute(
-        """
-        INSERT INTO known_booking (booking, closed) VALUES ($1, $2)
-        ON CONFLICT (booking) DO UPDATE SET closed = excluded.closed
-        """,
-        booking,
-        how,
     )

@@ -1,0 +1,53 @@
+"""What the armory keeps of booking's events: tombstones of closed bookings, and who has checked in."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from bus.connection import Connection
+from handlers.booking.events import (
+    BookingCancelled,
+    BookingRejected,
+    NoShowReleased,
+    SessionFinished,
+    ShooterCheckedIn,
+)
+
+
+async def shooter_checked_in(connection: Connection, event: ShooterCheckedIn) -> None:
+    await connection.execute(
+        """
+        INSERT INTO known_booking (booking, checked_in_at) VALUES ($1, $2)
+        ON CONFLICT (booking) DO UPDATE SET checked_in_at = excluded.checked_in_at
+        """,
+        event.booking,
+        event.checked_in_at,
+    )
+
+
+async def booking_rejected(connection: Connection, event: BookingRejected) -> None:
+    await close_booking(connection, event.booking, "rejected")
+
+
+async def booking_cancelled(connection: Connection, event: BookingCancelled) -> None:
+    await close_booking(connection, event.booking, "cancelled")
+
+
+async def no_show_released(connection: Connection, event: NoShowReleased) -> None:
+    await close_booking(connection, event.booking, "no-show")
+
+
+async def session_finished(connection: Connection, event: SessionFinished) -> None:
+    await close_booking(connection, event.booking, "finished")
+
+
+async def close_booking(connection: Connection, booking: UUID, how: str) -> None:
+    """Notes that a booking has ended, even one that was never heard of."""
+    await connection.execute(
+        """
+        INSERT INTO known_booking (booking, closed) VALUES ($1, $2)
+        ON CONFLICT (booking) DO UPDATE SET closed = excluded.closed
+        """,
+        booking,
+        how,
+    )

@@ -1,0 +1,1 @@
+"""What payment looks at when it decides, why it says no, and how it decides: pure."""
