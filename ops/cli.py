@@ -20,6 +20,7 @@ COMMANDS: Final = {
     "gateway": Entry("gateway.main:gateway", "Run the gateway: HTTP and targets in, the log out."),
     "worker": Entry("handlers.wiring:worker", "Run services by name: auth, booking, armory, payment, stats."),
     "migrate": Entry("ops.migrate:migrate", "Bring the database to this version's schema."),
+    "health": Entry("ops.health:health", "Say whether the gateway or a service is at work."),
     "simulate": Entry("simulation.range_day:simulate", "Play a whole range day and check that all is right."),
     "target": Entry("simulation.target:target", "Play a shot file as a real electronic target would."),
     "replay": Entry("bus.replay:replay", "Print what happened, as one JSON object a line."),
@@ -56,7 +57,6 @@ class Commands(click.Group):
 
 
 @click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
-@click.version_option(package_name="firingline")
 def main() -> None:
     """Run a shooting range: bookings, licences, weapons, invoices, shots and scores, over one log.
 

@@ -12,18 +12,9 @@ from pathlib import Path
 from typing import Final
 
 from bus.errors import Refusal
+from ops.services import SERVICES
 
-NAMES: Final = (
-    "owner",
-    "auth",
-    "booking",
-    "armory",
-    "payment",
-    "stats",
-    "gateway",
-    "analyst",
-    "operator",
-)
+NAMES: Final = ("owner", *SERVICES, "gateway", "analyst", "operator")
 SUPERUSER: Final = "postgres"
 SECRET_BYTES: Final = 32
 

@@ -19,11 +19,11 @@ from ops.home import occupied
 from ops.migrate import bring_up_to_date
 from ops.ports import wait_until_free
 from ops.process import run
+from ops.services import SERVICES
 from ops.settings import VARIABLES, Settings, embedded_database_file
 from ops.supervisor import Supervisor
 from ops.welcome import welcome
 
-SERVICES: Final = ("auth", "booking", "armory", "payment", "stats")
 CHILDREN_NOTICE_S: Final = 5.0  # after a hard end, those left behind need a moment to free their ports
 GRACE_S: Final = 20.0  # each part has its own, shorter bound; this one is for what nobody thought of
 

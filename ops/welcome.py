@@ -13,6 +13,7 @@ import aiohttp
 from rich.console import Console
 
 from bus.errors import Refusal
+from ops.address import address_of, ask
 from ops.settings import Settings
 
 READY_S: Final = 60.0
@@ -21,7 +22,7 @@ LOOK_S: Final = 0.1
 
 async def welcome(settings: Settings, tell: Callable[[str], None]) -> None:
     """Wait until requests are answered, load the demo range at the first start, and say where to go on."""
-    address = f"http://{_reachable(settings.host)}:{settings.port}"
+    address = address_of(settings)
     console = Console()
     with console.status("Waiting for the first answer."):
         await _wait_until_ready(address, settings.home / "log")
@@ -58,21 +59,7 @@ def _accounts(path: Path) -> str:
 async def _wait_until_ready(address: str, logs: Path) -> None:
     deadline_s = time.monotonic() + READY_S
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as session:
-        while (answer := await _ask(session, f"{address}/health/ready")) != "200":
+        while (answer := await ask(session, f"{address}/health/ready")) != "200":
             if time.monotonic() > deadline_s:
                 raise Refusal(f"The gateway was not ready within {READY_S:.0f} s ({answer}): see {logs}.")
             await asyncio.sleep(LOOK_S)
-
-
-async def _ask(session: aiohttp.ClientSession, url: str) -> str:
-    try:
-        async with session.get(url) as response:
-            return str(response.status)
-    except (aiohttp.ClientError, TimeoutError) as error:
-        return str(error) or type(error).__name__
-
-
-def _reachable(host: str) -> str:
-    """Return what to ask for where we listen: a host, for "all addresses" this one."""
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 (read, not listened on)
-    return f"[{host}]" if ":" in host else host

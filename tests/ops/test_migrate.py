@@ -1,0 +1,208 @@
+import asyncio
+import itertools
+import subprocess
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+from click.testing import CliRunner
+
+from bus.errors import Refusal
+from ops.cli import main
+from ops.credentials import Credential, load_or_make
+from ops.migrate import bring_up_to_date, migrations
+from ops.postgres import Cluster, free_port
+from ops.unprivileged import PROGRAMS
+
+numbers = itertools.count(1)
+
+FIRST = """
+BEGIN;
+CREATE SCHEMA bus;
+CREATE TABLE bus.migration (
+    number integer PRIMARY KEY, name text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now()
+);
+CREATE TABLE bus.lane (number integer);
+COMMIT;
+"""
+SECOND = "ALTER TABLE bus.lane ADD COLUMN width_m integer;"
+
+
+@pytest.fixture
+async def url(cluster: Cluster) -> AsyncIterator[str]:
+    """Make an empty database."""
+    name = f"empty_{next(numbers)}"
+    admin = await asyncpg.connect(cluster.url())
+    await admin.execute(f"CREATE DATABASE {name}")
+    yield cluster.url(name)
+    await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    await admin.close()
+
+
+@pytest.fixture
+def credentials(home: Path) -> dict[str, Credential]:
+    return load_or_make(home)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """Make a project of two versions, of which the first is there."""
+    (tmp_path / "migrations").mkdir()
+    (tmp_path / "schema.sql").write_text(FIRST)
+    (tmp_path / "migrations" / "0001_first_version.sql").write_text(FIRST)
+    return tmp_path
+
+
+def next_version(root: Path, step: str = SECOND) -> None:
+    (root / "schema.sql").write_text(FIRST.replace("(number integer)", "(number integer, width_m integer)"))
+    (root / "migrations" / "0002_lanes_have_a_width.sql").write_text(step)
+
+
+async def columns(url: str) -> list[str]:
+    connection = await asyncpg.connect(url)
+    found = await connection.fetch(
+        "SELECT attname FROM pg_attribute WHERE attrelid = 'bus.lane'::regclass AND attnum > 0"
+    )
+    await connection.close()
+    return [row["attname"] for row in found]
+
+
+def dump(url: str) -> str:
+    return subprocess.run(
+        [PROGRAMS / "bin" / "pg_dump", "--schema-only", "--restrict-key=same", url],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+
+
+async def test_the_first_version_with_all_migrations_equals_the_schema(
+    cluster: Cluster, template: str, url: str, credentials: dict[str, Credential]
+) -> None:
+    applied = await bring_up_to_date(url, credentials, from_migrations=True)
+    assert applied == migrations()
+    assert len(applied) >= 1
+    assert dump(url) == dump(cluster.url(template))
+    assert "CREATE TABLE bus.outbox" in dump(url)
+
+
+async def test_an_empty_database_gets_the_schema_and_no_migration_afterwards(
+    url: str, root: Path, credentials: dict[str, Credential]
+) -> None:
+    next_version(root)
+    assert [step.number for step in await bring_up_to_date(url, credentials, root=root)] == [1, 2]
+    assert await columns(url) == ["number", "width_m"]
+    assert await bring_up_to_date(url, credentials, root=root) == []
+
+
+async def test_data_of_one_version_survives_the_next(url: str, root: Path, credentials: dict[str, Credential]) -> None:
+    await bring_up_to_date(url, credentials, root=root)
+    connection = await asyncpg.connect(url)
+    await connection.execute("INSERT INTO bus.lane VALUES (3)")
+    next_version(root)
+    assert [step.name for step in await bring_up_to_date(url, credentials, root=root)] == ["lanes_have_a_width"]
+    assert await connection.fetchval("SELECT number FROM bus.lane WHERE width_m IS NULL") == 3
+    await connection.close()
+
+
+async def test_a_migration_that_fails_leaves_nothing_behind(
+    url: str, root: Path, credentials: dict[str, Credential]
+) -> None:
+    await bring_up_to_date(url, credentials, root=root)
+    next_version(root, SECOND + "SELECT 1 / 0;")
+    with pytest.raises(asyncpg.DivisionByZeroError):
+        await bring_up_to_date(url, credentials, root=root)
+    assert await columns(url) == ["number"]
+    next_version(root)
+    assert len(await bring_up_to_date(url, credentials, root=root)) == 1
+
+
+async def test_however_many_ask_at_once_each_step_is_done_once(
+    url: str, root: Path, credentials: dict[str, Credential]
+) -> None:
+    next_version(root)
+    applied = await asyncio.gather(*(bring_up_to_date(url, credentials, root=root) for _ in range(5)))
+    assert sorted(map(len, applied)) == [0, 0, 0, 0, 2]
+
+
+async def test_a_migration_waits_for_a_lock_in_turns_so_that_others_get_theirs(
+    url: str, root: Path, credentials: dict[str, Credential], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ops.migrate.LOCK_TIMEOUT_S", 0.1)
+    await bring_up_to_date(url, credentials, root=root)
+    next_version(root)
+    reader, other = await asyncpg.connect(url), await asyncpg.connect(url)
+    await reader.execute("BEGIN; SELECT * FROM bus.lane")
+    migrating = asyncio.create_task(bring_up_to_date(url, credentials, root=root))
+    async with asyncio.timeout(20):
+        while not await other.fetchval(
+            "SELECT true FROM pg_locks WHERE NOT granted AND relation = 'bus.lane'::regclass"
+        ):
+            assert not migrating.done()
+        await other.fetch("SELECT * FROM bus.lane")  # waits behind the migration, until that gives way
+        assert not migrating.done()
+        await reader.execute("COMMIT")
+        assert len(await migrating) == 1
+    await reader.close()
+    await other.close()
+
+
+async def test_a_newer_schema_is_refused(url: str, root: Path, credentials: dict[str, Credential]) -> None:
+    next_version(root)
+    await bring_up_to_date(url, credentials, root=root)
+    (root / "migrations" / "0002_lanes_have_a_width.sql").unlink()
+    with pytest.raises(Refusal, match="has migration 2, this version of Firingline knows 1: start the newer version"):
+        await bring_up_to_date(url, credentials, root=root)
+
+
+async def test_a_database_of_something_else_is_refused(
+    url: str, root: Path, credentials: dict[str, Credential]
+) -> None:
+    connection = await asyncpg.connect(url)
+    await connection.execute("CREATE TABLE holiday ()")
+    await connection.close()
+    with pytest.raises(Refusal, match=r"is not empty \(public.holiday\) and not Firingline's"):
+        await bring_up_to_date(url, credentials, root=root)
+
+
+@pytest.mark.parametrize("name", ["0003_gap.sql", "two.sql"])
+async def test_migrations_are_numbered_without_a_gap(root: Path, name: str) -> None:
+    (root / "migrations" / name).touch()
+    with pytest.raises(Refusal, match=r"named like|without a gap"):
+        migrations(root)
+
+
+async def test_no_password_is_sent_to_the_server(
+    url: str, root: Path, credentials: dict[str, Credential], cluster: Cluster
+) -> None:
+    connection = await asyncpg.connect(url)
+    await connection.execute("ALTER SYSTEM SET log_statement = 'all'")
+    await connection.execute("SELECT pg_reload_conf()")
+    await bring_up_to_date(url, credentials, root=root)
+    await connection.execute("ALTER SYSTEM RESET log_statement")
+    await connection.execute("SELECT pg_reload_conf()")
+    await connection.close()
+    said = cluster.log.read_text()
+    assert "ALTER ROLE firingline_booking" in said
+    assert not any(each.password in said for each in credentials.values())
+
+
+@pytest.mark.parametrize(
+    ("address", "sentence"),
+    [
+        ("postgresql://postgres@127.0.0.1:{free}/range", "cannot be reached"),
+        ("postgresql://postgres:guess@127.0.0.1:{port}/postgres", "does not let us in"),
+        ("{url}_not_there", "has no such database"),
+        ("mysql://127.0.0.1/range", "is not an address of a PostgreSQL database"),
+    ],
+)
+def test_a_server_that_is_not_there_is_one_sentence(
+    cluster: Cluster, tmp_path: Path, address: str, sentence: str
+) -> None:
+    url = address.format(free=free_port(), port=cluster.port, url=cluster.url())
+    outcome = CliRunner().invoke(main, ["migrate"], env={"DATABASE_URL": url, "FIRINGLINE_HOME": str(tmp_path)})
+    assert outcome.exit_code == 1
+    assert sentence in outcome.stderr
+    assert outcome.stderr.count("\n") == 1
+    assert "superuser of a test" not in outcome.stderr
