@@ -8,7 +8,7 @@ from itertools import groupby
 
 from bus.connection import Connection
 from bus.errors import Rejected
-from bus.message import Command, Message, Received
+from bus.message import Command, Event, Message, Received
 from bus.outbox import Outbox, Said
 from bus.service import Effect, Given, Hears, Service
 
@@ -19,6 +19,7 @@ class Handling:
     def __init__(self, service: Service, outbox: Outbox) -> None:
         self._service = service
         self._outbox = outbox
+        self._projects = service.projects
         self._rows = {row.message: row for row in service.hears}
 
     def row(self, kind: type[Message]) -> Hears | None:
@@ -31,14 +32,18 @@ class Handling:
             run = list(grouped)
             row = self._rows.get(kind)
             if row is None or row.batch:
-                await self._outbox.apply(connection, [one.message for one in run])  # type: ignore[misc]
+                await self._project(connection, run)
                 if row is not None:
                     said += await self._decide(connection, row, run, at)
                 continue
             for one in run:
-                await self._outbox.apply(connection, [one.message])  # type: ignore[list-item]
+                await self._project(connection, [one])
                 said += await self._decide(connection, row, [one], at)
         return said
+
+    async def _project(self, connection: Connection, run: Sequence[Received[Message]]) -> None:
+        events = [one.message for one in run if isinstance(one.message, Event) and type(one.message) in self._projects]
+        await self._outbox.apply(connection, events)
 
     async def _decide(
         self, connection: Connection, row: Hears, run: Sequence[Received[Message]], at: datetime

@@ -112,8 +112,13 @@ class Service:
 
     @property
     def catalogue(self) -> Catalogue:
-        """Every message it hears or applies: what it reads from the log."""
-        return Catalogue({*(row.message for row in self.hears), *self.applies})
+        """What it reads from the log: what it hears, and what others say that it applies."""
+        return Catalogue({*(row.message for row in self.hears), *self.projects})
+
+    @property
+    def projects(self) -> set[type[Event]]:
+        """The events of others that it applies to its tables; its own are applied when it says them."""
+        return set(self.applies) - set(self.says)
 
     @property
     def topics(self) -> list[str]:

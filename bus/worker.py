@@ -139,8 +139,8 @@ async def housekeeping(pool: Pool) -> None:
     while True:
         try:
             async with pool.acquire(timeout=5.0) as connection:
-                for stale in await connection.fetch("SELECT pid, role, age FROM bus.end_stale_marks()"):
-                    log.error("mark.ended", pid=stale["pid"], role=stale["role"], age_s=stale["age"].total_seconds())
+                for stale in await connection.fetch("SELECT pid, role, age, ended FROM bus.end_stale_marks()"):
+                    log.error("mark.too-old", **{**stale, "age": stale["age"].total_seconds()})
                 if extend_in_s <= 0:
                     extend_in_s = EXTEND_EVERY_S
                     made = await connection.fetchval("SELECT bus.extend_log($1)", EXTEND_AHEAD)
