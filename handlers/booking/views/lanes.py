@@ -1,0 +1,87 @@
+"""Ranges, their lanes as they are now, and the targets that stand on them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import TypeAdapter
+
+from bus.connection import Connection
+from handlers.booking.events import OpeningHours
+from handlers.booking.views.view import View
+
+OPENING_HOURS = TypeAdapter(tuple[OpeningHours, ...])
+
+
+class RangeView(View):
+    """A range, when it is open, and how it is run."""
+
+    range: str
+    title: str
+    time_zone: str
+    opening_hours: tuple[OpeningHours, ...]
+    slot_minutes: int
+    hold_seconds: int
+    early_check_in_minutes: int
+    no_show_minutes: int
+
+
+class LaneView(View):
+    """A lane, and who has it at this moment: nobody, a hold, a booking, a shooter who waits or one who shoots.
+
+    `until` is when the booking that has it ends; of a free lane, when the next one begins.
+    """
+
+    lane: str
+    range: str
+    distance_m: int
+    discipline: str
+    weapon_classes: tuple[str, ...]
+    state: Literal["free", "held", "booked", "checked-in", "in-use"]
+    until: datetime | None
+
+
+class TargetView(View):
+    """An electronic target, and where it listens."""
+
+    lane: str
+    range: str
+    distance_m: int
+    discipline: str
+    target_address: str
+
+
+async def ranges(connection: Connection) -> list[RangeView]:
+    rows = await connection.fetch(
+        """
+        SELECT range, title, time_zone, opening_hours, slot_minutes, hold_seconds, early_check_in_minutes,
+               no_show_minutes
+        FROM booking.ranges
+        ORDER BY range
+        """
+    )
+    return [RangeView(**{**row, "opening_hours": OPENING_HOURS.validate_json(row["opening_hours"])}) for row in rows]
+
+
+async def lanes(connection: Connection) -> list[LaneView]:
+    rows = await connection.fetch(
+        """
+        SELECT lane, range, distance_m, discipline, weapon_classes, state, until
+        FROM booking.lanes
+        ORDER BY range, lane
+        """
+    )
+    return [LaneView(**row) for row in rows]
+
+
+async def targets(connection: Connection) -> list[TargetView]:
+    """All electronic targets; for what connects to them, not for visitors."""
+    rows = await connection.fetch(
+        """
+        SELECT lane, range, distance_m, discipline, target_address
+        FROM booking.targets
+        ORDER BY lane
+        """
+    )
+    return [TargetView(**row) for row in rows]

@@ -1,0 +1,157 @@
+"""What a shooter could book in each slot of a day, worked out from what is taken, allowed and in stock."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, NamedTuple
+
+from handlers.booking.model.hours import Span, is_open
+from handlers.booking.views.view import View
+
+BEGUN: Final = "This time has begun or is past."
+TAKEN: Final = "The lane is taken."
+ELSEWHERE: Final = "The shooter is booked at this time."
+NOT_ENTITLED: Final = "No confirmed licence allows this class at this time."
+NONE_LEFT: Final = "All of these are booked at this time."
+
+
+class WeaponOffer(View):
+    """A type of club weapon that the shooter may book at a time, and how many of it are still free then."""
+
+    weapon_type: str
+    weapon_class: str
+    title: str
+    units_free: int
+
+
+class NoOffer(View):
+    """What the shooter cannot book at a time, and why: a type of club weapon, or a class of weapons altogether."""
+
+    weapon_class: str
+    weapon_type: str | None
+    why: str
+
+
+class SlotView(View):
+    """A slot of a lane: what the shooter who asks may shoot in it, or why it cannot be booked."""
+
+    starts_at: datetime
+    ends_at: datetime
+    free: bool
+    why: str | None
+    own_weapon_classes: tuple[str, ...]
+    weapon_types: tuple[WeaponOffer, ...]
+    not_possible: tuple[NoOffer, ...]
+
+
+class Taken(NamedTuple):
+    """An active booking, as far as it is in the way of others."""
+
+    lane: str
+    by_shooter: bool
+    weapon_type: str | None
+    during: Span
+
+
+class Stocked(NamedTuple):
+    """A type of club weapon."""
+
+    weapon_type: str
+    weapon_class: str
+    title: str
+    units: int
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """All that the offers of a day follow from; the entitlements of a class are in order."""
+
+    now: datetime
+    taken: Sequence[Taken]
+    entitled: Mapping[str, Sequence[Span]]
+    stock: Sequence[Stocked]
+
+
+class Offers:
+    """The offers of one day's slots, which are in order and do not overlap."""
+
+    def __init__(self, slots: Sequence[Span], situation: Situation) -> None:
+        self._slots = slots
+        self._situation = situation
+        self._lanes: set[tuple[str, int]] = set()
+        self._elsewhere: set[int] = set()
+        self._units: Counter[tuple[str, int]] = Counter()
+        self._choices: dict[tuple[tuple[str, ...], int], SlotView] = {}
+        for taken in situation.taken:
+            self._take(taken)
+
+    def _take(self, taken: Taken) -> None:
+        first = bisect_right(self._slots, taken.during.starts_at, key=lambda slot: slot.ends_at)
+        after = bisect_left(self._slots, taken.during.ends_at, key=lambda slot: slot.starts_at)
+        for n in range(first, after):
+            self._lanes.add((taken.lane, n))
+            if taken.by_shooter:
+                self._elsewhere.add(n)
+            if taken.weapon_type is not None:
+                self._units[taken.weapon_type, n] += 1
+
+    def of_lane(self, lane: str, weapon_classes: tuple[str, ...]) -> tuple[SlotView, ...]:
+        return tuple(self._offer(lane, weapon_classes, n) for n in range(len(self._slots)))
+
+    def _offer(self, lane: str, weapon_classes: tuple[str, ...], n: int) -> SlotView:
+        if self._slots[n].starts_at < self._situation.now:
+            return self._closed(n, BEGUN)
+        if (lane, n) in self._lanes:
+            return self._closed(n, TAKEN)
+        if n in self._elsewhere:
+            return self._closed(n, ELSEWHERE)
+        choice = self._choices.get((weapon_classes, n))
+        if choice is None:
+            choice = self._choices[weapon_classes, n] = self._choice(weapon_classes, n)
+        return choice
+
+    def _closed(self, n: int, why: str) -> SlotView:
+        starts_at, ends_at = self._slots[n]
+        return SlotView(
+            starts_at=starts_at,
+            ends_at=ends_at,
+            free=False,
+            why=why,
+            own_weapon_classes=(),
+            weapon_types=(),
+            not_possible=(),
+        )
+
+    def _choice(self, weapon_classes: tuple[str, ...], n: int) -> SlotView:
+        slot = self._slots[n]
+        allowed = [one for one in weapon_classes if is_open(self._situation.entitled.get(one, ()), slot)]
+        offers: list[WeaponOffer] = []
+        refused = [
+            NoOffer(weapon_class=one, weapon_type=None, why=NOT_ENTITLED)
+            for one in weapon_classes
+            if one not in allowed
+        ]
+        for stocked in self._situation.stock:
+            if stocked.weapon_class not in allowed:
+                continue
+            weapon_type, weapon_class, title, units = stocked
+            left = units - self._units[weapon_type, n]
+            if left > 0:
+                offers.append(
+                    WeaponOffer(weapon_type=weapon_type, weapon_class=weapon_class, title=title, units_free=left)
+                )
+            else:
+                refused.append(NoOffer(weapon_class=weapon_class, weapon_type=weapon_type, why=NONE_LEFT))
+        return SlotView(
+            starts_at=slot.starts_at,
+            ends_at=slot.ends_at,
+            free=True,
+            why=None,
+            own_weapon_classes=tuple(allowed),
+            weapon_types=tuple(offers),
+            not_possible=tuple(refused),
+        )

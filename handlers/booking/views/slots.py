@@ -1,0 +1,142 @@
+"""What can be booked on a day, and what one shooter may shoot then."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from datetime import UTC, date, datetime, time, timedelta
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from bus.connection import Connection
+from handlers.booking.model.bookings import FARTHEST
+from handlers.booking.model.hours import Span, slots_of
+from handlers.booking.model.states import ACTIVE
+from handlers.booking.views.lanes import LaneView, RangeView, lanes, ranges
+from handlers.booking.views.offers import Offers, Situation, SlotView, Stocked, Taken
+from handlers.booking.views.view import View
+
+_DAY = timedelta(days=1)
+
+
+class LaneSlots(View):
+    """A lane and its slots of a day."""
+
+    lane: str
+    distance_m: int
+    discipline: str
+    weapon_classes: tuple[str, ...]
+    slots: tuple[SlotView, ...]
+
+
+class RangeSlots(View):
+    """A range and its lanes on a day of its own time zone."""
+
+    range: str
+    title: str
+    time_zone: str
+    slot_minutes: int
+    lanes: tuple[LaneSlots, ...]
+
+
+class SlotsView(View):
+    """What can be booked on a day; a day that is past or too far ahead has no slots."""
+
+    date: date
+    ranges: tuple[RangeSlots, ...]
+
+
+async def slots(connection: Connection, day: date, range_: str | None, person: UUID) -> SlotsView | None:
+    """What a shooter could book on a local day of one range, or of all; None if there is no such range."""
+    wanted = [one for one in await ranges(connection) if range_ in {None, one.range}]
+    if range_ is not None and not wanted:
+        return None
+    all_lanes = await lanes(connection)
+    now = await _now(connection)
+    bookable = now.date() - _DAY <= day <= now.date() + FARTHEST
+    situation = await _situation(connection, day, person, now) if bookable else Situation(now, (), {}, ())
+    found = (_range_slots(one, all_lanes, situation, day if bookable else None) for one in wanted)
+    return SlotsView(date=day, ranges=tuple(found))
+
+
+def _range_slots(wanted: RangeView, all_lanes: list[LaneView], situation: Situation, day: date | None) -> RangeSlots:
+    slot = timedelta(minutes=wanted.slot_minutes)
+    grid = [] if day is None else slots_of(wanted.opening_hours, ZoneInfo(wanted.time_zone), slot, day)
+    offers = Offers(grid, situation)
+    return RangeSlots(
+        range=wanted.range,
+        title=wanted.title,
+        time_zone=wanted.time_zone,
+        slot_minutes=wanted.slot_minutes,
+        lanes=tuple(
+            LaneSlots(
+                lane=lane.lane,
+                distance_m=lane.distance_m,
+                discipline=lane.discipline,
+                weapon_classes=lane.weapon_classes,
+                slots=offers.of_lane(lane.lane, lane.weapon_classes),
+            )
+            for lane in all_lanes
+            if lane.range == wanted.range
+        ),
+    )
+
+
+async def _situation(connection: Connection, day: date, person: UUID, now: datetime) -> Situation:
+    midnight = datetime.combine(day, time.min, UTC)
+    anywhere = Span(midnight - _DAY, midnight + 2 * _DAY)  # holds the day in every time zone
+    return Situation(
+        now=now,
+        taken=await _taken(connection, anywhere, person),
+        entitled=await _entitled(connection, person),
+        stock=await _stock(connection),
+    )
+
+
+async def _now(connection: Connection) -> datetime:
+    now: datetime = await connection.fetchval("SELECT now()")
+    return now
+
+
+async def _taken(connection: Connection, within: Span, person: UUID) -> list[Taken]:
+    rows = await connection.fetch(
+        """
+        SELECT lane, person = $4 AS by_shooter, weapon_type, lower(during) AS starts_at, upper(during) AS ends_at
+        FROM booking.bookings
+        WHERE state = ANY ($1) AND during && tstzrange($2, $3)
+        """,
+        ACTIVE,
+        within.starts_at,
+        within.ends_at,
+        person,
+    )
+    return [
+        Taken(row["lane"], row["by_shooter"], row["weapon_type"], Span(row["starts_at"], row["ends_at"]))
+        for row in rows
+    ]
+
+
+async def _entitled(connection: Connection, person: UUID) -> dict[str, list[Span]]:
+    rows = await connection.fetch(
+        """
+        SELECT weapon_class, lower(during) AS valid_from, upper(during) AS valid_until
+        FROM booking.entitlements
+        WHERE person = $1
+        ORDER BY during
+        """,
+        person,
+    )
+    entitled: defaultdict[str, list[Span]] = defaultdict(list)
+    for row in rows:
+        entitled[row["weapon_class"]].append(Span(row["valid_from"], row["valid_until"]))
+    return entitled
+
+
+async def _stock(connection: Connection) -> list[Stocked]:
+    rows = await connection.fetch(
+        """
+        SELECT weapon_type, weapon_class, title, units
+        FROM booking.weapon_types
+        ORDER BY weapon_type
+        """
+    )
+    return [Stocked(**row) for row in rows]
