@@ -39,7 +39,7 @@ check: setup ## format, lint, types, import contracts
 	@$(PY) -m ruff format --check .
 	@$(PY) -m ruff check .
 	@$(PY) -m mypy
-	@$(PY) -c 'from importlinter.cli import lint_imports_command as lint; lint()'
+	@.venv/bin/lint-imports --no-logo
 
 format: setup ## format and mend what can be mended by itself
 	@$(PY) -m ruff format .

@@ -152,7 +152,7 @@ def test_a_child_that_is_killed_again_and_again_is_started_again_each_time(begin
     begun = begin()
     begun.wait_until_up()
     mark = begun.home / "running" / "auth"
-    for _ in range(4):
+    for _ in range(3):
         pid = begun.child("auth")
         mark.unlink()
         os.kill(pid, signal.SIGKILL)
