@@ -45,7 +45,7 @@ class NoUnitFit(Rejected):
 
 
 class NoWeaponFree(Rejected):
-    """All of the club's {title} ({units} in number) are reserved at some moment of that time."""
+    """No {title} is free for all of that time: at some moment each of the club's {units} is reserved."""
 
 
 def most_at_once(spans: Iterable[Span]) -> int:
