@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 import asyncpg
@@ -19,6 +20,7 @@ CONNECT_TIMEOUT_S: Final = 5.0
 COMMAND_TIMEOUT_S: Final = 12.0
 ACQUIRE_TIMEOUT_S: Final = 5.0
 CLOSE_TIMEOUT_S: Final = 1.0
+POOL_CLOSE_TIMEOUT_S: Final = 1.5
 
 SERVER_SETTINGS: Final = {
     "timezone": "UTC",
@@ -56,10 +58,11 @@ async def connect(dsn: str, application: str) -> asyncpg.Connection[asyncpg.Reco
     )
 
 
-async def connect_pool(dsn: str, application: str, *, most: int, least: int = 1) -> Pool:
+async def connect_pool(dsn: str, application: str, *, most: int) -> Pool:
+    """A pool that connects when it is first used, so that a process can start while the database is away."""
     return await asyncpg.create_pool(
         dsn,
-        min_size=least,
+        min_size=0,
         max_size=most,
         timeout=CONNECT_TIMEOUT_S,
         command_timeout=COMMAND_TIMEOUT_S,
@@ -73,3 +76,12 @@ async def close(connection: Connection) -> None:
         await connection.close(timeout=CLOSE_TIMEOUT_S)
     except DATABASE_AWAY:
         connection.terminate()
+
+
+async def close_pool(pool: Pool) -> None:
+    """Ends a pool in a bounded time."""
+    try:
+        async with asyncio.timeout(POOL_CLOSE_TIMEOUT_S):
+            await pool.close()
+    except TimeoutError:
+        pool.terminate()
