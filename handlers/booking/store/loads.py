@@ -104,7 +104,7 @@ async def load_clash(connection: Connection, asked: BookSession) -> Clash | None
         """
         SELECT lane, lower(during) AS starts_at, upper(during) AS ends_at
         FROM booking
-        WHERE state = ANY ($5) AND during && tstzrange(least($3, $4), greatest($3, $4))
+        WHERE state = ANY ($5) AND during && tstzrange(least($3::timestamptz, $4), greatest($3, $4::timestamptz))
           AND (lane = $1 OR person = $2)
         ORDER BY lane = $1 DESC, during
         LIMIT 1
