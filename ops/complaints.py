@@ -39,6 +39,5 @@ def sentence(words: str, *, data: Path, port: int, user: str, log: Path) -> str:
     for pattern, meaning in SENTENCES:
         if re.search(pattern, words):
             return meaning.format(data=data, port=port, user=user)
-    said = re.findall(r"(?:FATAL|PANIC|ERROR|error): +(.+)", words)
-    reason = f": {said[-1].strip()}" if said else ""
-    return f"PostgreSQL did not start{reason} (more in {log})."
+    said = re.findall(r"(?:FATAL|PANIC|ERROR|error): +(.+)", words) or words.strip().splitlines()
+    return f"PostgreSQL did not start: {said[-1] if said else 'it said nothing'} (see {log})."

@@ -71,7 +71,7 @@ class Cluster:
         """Make the data folder if there is none, start the server and return when it takes connections."""
         account = account_for(self.data, self._run_as)
         refuse_foreign(self.data)
-        programs = programs_for(account) / "bin"
+        programs = programs_for(account)
         with self._turn:
             self.stop()
             try:

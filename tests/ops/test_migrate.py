@@ -13,7 +13,7 @@ from ops.cli import main
 from ops.credentials import Credential, load_or_make
 from ops.migrate import bring_up_to_date, migrations
 from ops.postgres import Cluster, free_port
-from ops.unprivileged import PROGRAMS
+from ops.unprivileged import INSTALLED, PROGRAMS
 
 numbers = itertools.count(1)
 
@@ -70,7 +70,7 @@ async def columns(url: str) -> list[str]:
 
 def dump(url: str) -> str:
     return subprocess.run(
-        [PROGRAMS / "bin" / "pg_dump", "--schema-only", "--restrict-key=same", url],
+        [INSTALLED / PROGRAMS / "pg_dump", "--schema-only", "--restrict-key=same", url],
         check=True,
         capture_output=True,
         text=True,

@@ -129,12 +129,13 @@ def test_as_root_the_owner_of_the_data_runs_the_server(tmp_path: Path) -> None:
 
 @as_root
 def test_programs_in_a_closed_home_are_copied_where_the_user_may_read_them(
-    tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    closed = tmp_path / "closed"
-    shutil.copytree(unprivileged.PROGRAMS, closed, symlinks=True)
-    closed.chmod(0o700)
-    monkeypatch.setattr(unprivileged, "PROGRAMS", closed)
+    closed, data = tmp_path / "closed", tmp_path / "postgres"
+    closed.mkdir(mode=0o700)
+    for name in unprivileged.FOLDERS:
+        shutil.copytree(unprivileged.INSTALLED / name, closed / name, symlinks=True)
+    monkeypatch.setattr(unprivileged, "INSTALLED", closed)
     copies = Path("/var/tmp/firingline-test-copies")
     monkeypatch.setattr("ops.postgres.programs_for", lambda account: programs_for(account, copies))
     try:
@@ -258,4 +259,4 @@ def test_nothing_stays_in_the_folder_for_temporary_files(data: Path) -> None:
 
 
 def test_ourselves_need_no_copy() -> None:
-    assert programs_for(Account("me")) == unprivileged.PROGRAMS
+    assert programs_for(Account("me")) == unprivileged.INSTALLED / unprivileged.PROGRAMS
