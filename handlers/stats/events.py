@@ -7,6 +7,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from bus import answers
 from bus.fields import Code, Micrometres, Moment, Text
 from bus.message import Event
 
@@ -23,13 +24,15 @@ class ShotRecorded(Event, name="tracking.shot-recorded", stream="target:{device}
     x_um: Micrometres
     y_um: Micrometres
     elapsed_ms: int | None = Field(ge=0, le=10**12, description="the device's clock, since its session began")
-    received_at: Moment
+    received_at: Moment = Field(
+        description="the database's clock; for a shot that a target repeats later, when it would have come"
+    )
     face: Code | None
     raw_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
 
 
 class Group(BaseModel):
-    """A group of shots in numbers. Lengths are in micrometres, scores in tenths of a ring."""
+    """The match shots that hit, in numbers. Lengths are in micrometres, scores in tenths of a ring."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -37,14 +40,14 @@ class Group(BaseModel):
     score_tenths: int
     integer_score: int
     inner_tens: int
-    mean_score: float | None
+    mean_score: float | None = Field(description="rings a shot; a miss is a shot of zero rings")
     centre_x_um: float | None
     centre_y_um: float | None
-    mean_radius_um: float | None
+    mean_radius_um: float | None = Field(description="not told while a very long session is being shot")
     extreme_spread_um: float | None
 
 
-class InterimScored(Event, name="stats.interim-scored", stream="session:{session}"):
+class InterimScored(Event, name="stats.interim-scored", stream="session:{session}", about="session"):
     """How a session stands while it is being shot."""
 
     session: UUID
@@ -53,9 +56,10 @@ class InterimScored(Event, name="stats.interim-scored", stream="session:{session
     sighters: int
     misses: int
     last_number: int | None
+    scored_at: Moment
 
 
-class SessionScored(Event, name="stats.session-scored", stream="session:{session}"):
+class SessionScored(Event, name="stats.session-scored", stream="session:{session}", about="session"):
     """How a session ended; a later one of the same session replaces it."""
 
     session: UUID
@@ -67,3 +71,12 @@ class SessionScored(Event, name="stats.session-scored", stream="session:{session
     misses: int
     started_at: Moment
     finished_at: Moment
+    scored_at: Moment
+
+
+class CommandRejected(answers.CommandRejected, name="stats.command-rejected", stream="{about}", rejects="command"):
+    """Stats refused a command by one of its rules."""
+
+
+class CommandFailed(answers.CommandFailed, name="stats.command-failed", stream="{about}", fails="command"):
+    """Stats could not carry out a command because of a fault."""

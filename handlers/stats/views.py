@@ -1,0 +1,198 @@
+"""What others may read of stats: sessions with their results, their shots, and how a shooter comes on.
+
+`person` is whose sessions may be seen; None sees everybody's (staff). What belongs to somebody else looks absent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final, Literal, Self
+from uuid import UUID
+
+from asyncpg import Record
+from pydantic import BaseModel, ConfigDict, Field
+
+from bus.connection import Connection
+from handlers.stats.events import Group
+from handlers.stats.statistics import mean_with_interval
+
+MOST_SESSIONS: Final = 200
+MOST_SHOTS: Final = 1000
+
+
+class _View(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class SessionResult(_View):
+    """How a session stands, or how it ended."""
+
+    session: UUID
+    person: UUID
+    lane: str
+    discipline: str
+    started_at: datetime
+    finished_at: datetime | None
+    state: Literal["running", "finished", "scored"] = Field(
+        description="running: being shot; finished: the final result is on its way; scored: it is there"
+    )
+    group: Group | None = Field(description="the match shots that hit; none before the first result")
+    sighters: int
+    misses: int
+    scored_at: datetime | None
+
+    @classmethod
+    def of(cls, row: Record) -> Self:
+        state = "scored" if row["final"] else "running" if row["finished_at"] is None else "finished"
+        group = None if row["shots"] is None else Group(**{name: row[name] for name in Group.model_fields})
+        return cls(
+            state=state,
+            group=group,
+            sighters=row["sighters"] or 0,
+            misses=row["misses"] or 0,
+            **{
+                name: row[name]
+                for name in ("session", "person", "lane", "discipline", "started_at", "finished_at", "scored_at")
+            },
+        )
+
+
+class ShotResult(_View):
+    """A shot of a session, with our score."""
+
+    number: int
+    kind: Literal["sighter", "match"]
+    miss: bool
+    x_um: int
+    y_um: int
+    score_tenths: int | None
+    inner_ten: bool
+    elapsed_ms: int | None
+    received_at: datetime
+
+
+class SessionMean(_View):
+    """A session's mean score in rings a shot, with its 95 % interval where there are shots enough for one."""
+
+    session: UUID
+    started_at: datetime
+    shots: int
+    mean_score: float
+    low: float | None
+    high: float | None
+
+
+class Progress(_View):
+    """How a shooter's mean score went, session by session."""
+
+    person: UUID
+    discipline: str
+    sessions: list[SessionMean]
+
+
+async def session(connection: Connection, session_id: UUID, person: UUID | None) -> SessionResult | None:
+    """One session's result."""
+    row = await connection.fetchrow(
+        """
+        SELECT session, person, lane, discipline, started_at, finished_at, final, shots, score_tenths, integer_score,
+               inner_tens, mean_score, centre_x_um, centre_y_um, mean_radius_um, extreme_spread_um, sighters, misses,
+               scored_at
+        FROM stats.sessions WHERE session = $1 AND ($2::uuid IS NULL OR person = $2)
+        """,
+        session_id,
+        person,
+    )
+    return None if row is None else SessionResult.of(row)
+
+
+async def sessions(
+    connection: Connection,
+    person: UUID,
+    since: datetime,
+    until: datetime,
+    *,
+    after: UUID | None = None,
+    limit: int = MOST_SESSIONS,
+) -> list[SessionResult]:
+    """A shooter's sessions that began within [since, until), in that order; `after` continues behind one of them."""
+    rows = await connection.fetch(
+        """
+        SELECT s.session, s.person, s.lane, s.discipline, s.started_at, s.finished_at, s.final, s.shots,
+               s.score_tenths, s.integer_score, s.inner_tens, s.mean_score, s.centre_x_um, s.centre_y_um,
+               s.mean_radius_um, s.extreme_spread_um, s.sighters, s.misses, s.scored_at
+        FROM stats.sessions AS s
+        WHERE s.person = $1 AND s.started_at >= $2 AND s.started_at < $3
+          AND ($4::uuid IS NULL OR (s.started_at, s.session) > (
+              SELECT a.started_at, a.session FROM stats.sessions AS a WHERE a.session = $4 AND a.person = $1))
+        ORDER BY s.started_at, s.session LIMIT $5
+        """,
+        person,
+        since,
+        until,
+        after,
+        min(limit, MOST_SESSIONS),
+    )
+    return [SessionResult.of(row) for row in rows]
+
+
+async def shots(
+    connection: Connection, session_id: UUID, person: UUID | None, *, skip: int = 0, limit: int = MOST_SHOTS
+) -> Sequence[ShotResult] | None:
+    """A session's shots in the order they came; None if there is no such session to be seen."""
+    known = await connection.fetchval(
+        "SELECT true FROM stats.sessions WHERE session = $1 AND ($2::uuid IS NULL OR person = $2)",
+        session_id,
+        person,
+    )
+    if known is None:
+        return None
+    rows = await connection.fetch(
+        """
+        SELECT number, kind, miss, x_um, y_um, score_tenths, inner_ten, elapsed_ms, received_at
+        FROM stats.shots WHERE session = $1 AND ($2::uuid IS NULL OR person = $2)
+        ORDER BY received_at, device, epoch, number OFFSET $3 LIMIT $4
+        """,
+        session_id,
+        person,
+        skip,
+        min(limit, MOST_SHOTS),
+    )
+    return [ShotResult(**dict(row)) for row in rows]
+
+
+async def progress(connection: Connection, person: UUID, since: datetime, until: datetime, discipline: str) -> Progress:
+    """The mean score of each session of a discipline that began within [since, until) and has match shots."""
+    rows = await connection.fetch(
+        """
+        SELECT s.session, s.started_at, count(*) AS shots, avg(t.score_tenths)::float8 / 10 AS mean,
+               stddev_samp(t.score_tenths)::float8 / 10 AS deviation
+        FROM stats.sessions AS s JOIN stats.shots AS t USING (session)
+        WHERE s.person = $1 AND s.started_at >= $2 AND s.started_at < $3 AND s.discipline = $4
+          AND t.kind = 'match' AND t.score_tenths IS NOT NULL
+        GROUP BY s.session, s.started_at
+        ORDER BY s.started_at, s.session LIMIT $5
+        """,
+        person,
+        since,
+        until,
+        discipline,
+        MOST_SESSIONS,
+    )
+    return Progress(
+        person=person,
+        discipline=discipline,
+        sessions=[_session_mean(row) for row in rows],
+    )
+
+
+def _session_mean(row: Record) -> SessionMean:
+    mean = mean_with_interval(row["shots"], row["mean"], row["deviation"])
+    return SessionMean(
+        session=row["session"],
+        started_at=row["started_at"],
+        shots=mean.n,
+        mean_score=mean.value,
+        low=mean.low,
+        high=mean.high,
+    )
