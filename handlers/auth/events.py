@@ -102,13 +102,9 @@ class LicenceRefused(Event, name="auth.licence-refused", stream="licence-check:{
     reason: Text
 
 
-class CommandRejected(
-    answers.CommandRejected, name="auth.command-rejected", stream="{about}", rejects="command"
-):
+class CommandRejected(answers.CommandRejected, name="auth.command-rejected", stream="{about}", rejects="command"):
     """Auth refused a command by one of its rules."""
 
 
-class CommandFailed(
-    answers.CommandFailed, name="auth.command-failed", stream="{about}", fails="command"
-):
+class CommandFailed(answers.CommandFailed, name="auth.command-failed", stream="{about}", fails="command"):
     """Auth could not carry out a command because of a fault."""

@@ -1,0 +1,176 @@
+"""What the endpoint is sent and what it answers."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, IPvAnyAddress, SecretStr, StringConstraints
+
+from bus.fields import Code, Moment
+from handlers.auth.events import Role
+
+
+def _printable(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("must be printable characters in one line")
+    return text
+
+
+def _one_word(text: str) -> str:
+    if any(character.isspace() for character in text):
+        raise ValueError("must not contain spaces")
+    return text
+
+
+Line = Annotated[
+    str, StringConstraints(min_length=1, max_length=120, strip_whitespace=True), AfterValidator(_printable)
+]
+Login = Annotated[
+    str,
+    StringConstraints(min_length=3, max_length=254, strip_whitespace=True),
+    AfterValidator(_printable),
+    AfterValidator(_one_word),
+]
+Password = Annotated[SecretStr, Field(max_length=1024)]
+Secret = Annotated[SecretStr, Field(min_length=1, max_length=256)]
+
+
+class Body(BaseModel):
+    """A request's body; what it holds is never repeated in an error."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False, hide_input_in_errors=True)
+
+
+class Registration(Body):
+    """Who wants an account."""
+
+    login: Login
+    password: Password
+    display_name: Line
+
+
+class Bootstrap(Registration):
+    """Who becomes the first admin, by the secret that set-up made."""
+
+    secret: Secret
+
+
+class Attempt(Body):
+    """Who wants to log in, and from where, as the gateway sees it."""
+
+    login: Annotated[str, StringConstraints(min_length=1, max_length=254)]
+    password: Password
+    address: IPvAnyAddress
+
+
+class Refresh(Body):
+    """The refresh token that is spent by this."""
+
+    refresh_token: Secret
+
+
+class LicenceEntry(Body):
+    """What stands on a licence."""
+
+    category: Code
+    number: Line
+    authority: Line
+    valid_from: Moment
+    valid_until: Moment
+
+
+class DeviceEntry(Body):
+    """A target and the lane it reports for."""
+
+    device: Code
+    lane: Code
+
+
+class DeviceProof(Body):
+    """A target and its secret."""
+
+    device: Code
+    secret: Secret
+
+
+class ServiceProof(Body):
+    """A service, its secret, the start of its process, and the names it wants to append."""
+
+    service: Code
+    secret: Secret
+    boot: UUID
+    names: Annotated[list[Code], Field(min_length=1, max_length=200)]
+
+
+class Registered(BaseModel):
+    """The account's id, under which the log knows the person."""
+
+    person: UUID
+
+
+class Tokens(BaseModel):
+    """What a person holds after logging in; the refresh token can be used once."""
+
+    person: UUID
+    roles: list[Role]
+    token_type: Literal["Bearer"] = "Bearer"  # noqa: S105 - how it is sent, no secret
+    access_token: str
+    expires_in_s: int
+    refresh_token: str
+    refresh_expires_at: datetime
+
+
+class RecordedLicence(BaseModel):
+    """The licence's id."""
+
+    licence: UUID
+
+
+class ProfileLicence(BaseModel):
+    """A licence with what stands on it."""
+
+    licence: UUID
+    category: str
+    number: str
+    authority: str
+    valid_from: datetime
+    valid_until: datetime
+    state: Literal["recorded", "confirmed", "suspended"]
+
+
+class PersonProfile(BaseModel):
+    """Who somebody is; the login name is told to its owner alone."""
+
+    person: UUID
+    display_name: str
+    login: str | None
+    roles: list[Role]
+    licences: list[ProfileLicence]
+
+
+class DeviceSecret(BaseModel):
+    """A target's secret, told this once."""
+
+    device: str
+    lane: str
+    secret: str
+
+
+class DeviceToken(BaseModel):
+    """A target's token and the lanes it is good for."""
+
+    token_type: Literal["Bearer"] = "Bearer"  # noqa: S105 - how it is sent, no secret
+    access_token: str
+    expires_in_s: int
+    lanes: list[str]
+
+
+class ServiceStatement(BaseModel):
+    """The token with which a service's process registers as a producer."""
+
+    token: str
+    token_id: UUID
+    issued_at: datetime
+    expires_at: datetime

@@ -1,0 +1,133 @@
+"""The endpoint's addresses: each reads a body, asks one function of auth, and answers."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from aiohttp import web
+from pydantic import BaseModel
+
+from bus.tokens import DeviceClaims, UserClaims
+from handlers.auth import devices, enrolment, people, recording, sessions
+from handlers.auth.desk import Desk
+from handlers.auth.endpoint import bodies
+from handlers.auth.endpoint.reading import body_of, caller_of, person_in_path
+from handlers.auth.people import Newcomer
+from handlers.auth.recording import Entry
+
+DESK: Final = web.AppKey("desk", Desk)
+BOOTSTRAP_SECRET: Final = web.AppKey("bootstrap_secret", str)
+
+
+async def register(request: web.Request) -> web.Response:
+    body = await body_of(request, bodies.Registration)
+    person = await people.register(request.app[DESK], _newcomer(body))
+    return _answer(bodies.Registered(person=person), 201)
+
+
+async def bootstrap(request: web.Request) -> web.Response:
+    body = await body_of(request, bodies.Bootstrap)
+    expected = request.app[BOOTSTRAP_SECRET]
+    given = body.secret.get_secret_value()
+    person = await people.bootstrap_admin(request.app[DESK], given, expected, _newcomer(body))
+    return _answer(bodies.Registered(person=person), 201)
+
+
+async def log_in(request: web.Request) -> web.Response:
+    body = await body_of(request, bodies.Attempt)
+    password = body.password.get_secret_value()
+    return _tokens(await sessions.log_in(request.app[DESK], body.login, password, str(body.address)))
+
+
+async def refresh(request: web.Request) -> web.Response:
+    body = await body_of(request, bodies.Refresh)
+    return _tokens(await sessions.refresh(request.app[DESK], body.refresh_token.get_secret_value()))
+
+
+async def log_out(request: web.Request) -> web.Response:
+    body = await body_of(request, bodies.Refresh)
+    await sessions.log_out(request.app[DESK], body.refresh_token.get_secret_value())
+    return web.Response(status=204)
+
+
+async def read_person(request: web.Request) -> web.Response:
+    desk = request.app[DESK]
+    caller = await caller_of(request, desk)
+    profile = await people.profile(desk, caller, person_in_path(request))
+    return _answer(bodies.PersonProfile.model_validate(profile, from_attributes=True))
+
+
+async def record_licence(request: web.Request) -> web.Response:
+    desk = request.app[DESK]
+    caller = await caller_of(request, desk)
+    body = await body_of(request, bodies.LicenceEntry)
+    entry = Entry(body.category, body.number, body.authority, body.valid_from, body.valid_until)
+    licence = await recording.record_licence(desk, caller, person_in_path(request), entry)
+    return _answer(bodies.RecordedLicence(licence=licence), 201)
+
+
+async def register_device(request: web.Request) -> web.Response:
+    desk = request.app[DESK]
+    caller = await caller_of(request, desk)
+    body = await body_of(request, bodies.DeviceEntry)
+    secret = await devices.register_device(desk, caller, body.device, body.lane)
+    return _answer(bodies.DeviceSecret(device=body.device, lane=body.lane, secret=secret), 201)
+
+
+async def admit_device(request: web.Request) -> web.Response:
+    body = await body_of(request, bodies.DeviceProof)
+    admitted = await devices.admit_device(request.app[DESK], body.device, body.secret.get_secret_value())
+    return _answer(
+        bodies.DeviceToken(
+            access_token=admitted.access_token, expires_in_s=DeviceClaims.longest_s, lanes=admitted.lanes
+        )
+    )
+
+
+async def admit_service(request: web.Request) -> web.Response:
+    body = await body_of(request, bodies.ServiceProof)
+    secret = body.secret.get_secret_value()
+    token = await enrolment.admit_service(request.app[DESK], body.service, secret, body.boot, body.names)
+    return _answer(bodies.ServiceStatement.model_validate(token, from_attributes=True))
+
+
+async def health(request: web.Request) -> web.Response:
+    async with request.app[DESK].transaction() as connection:
+        await connection.execute("SELECT 1")
+    return web.json_response({"status": "ok"})
+
+
+ROUTES: Final = (
+    web.post("/people", register),
+    web.get("/people/{person}", read_person, allow_head=False),
+    web.post("/people/{person}/licences", record_licence),
+    web.post("/sessions", log_in),
+    web.post("/sessions/refresh", refresh),
+    web.post("/sessions/logout", log_out),
+    web.post("/devices", register_device),
+    web.post("/devices/token", admit_device),
+    web.post("/service-tokens", admit_service),
+    web.post("/bootstrap", bootstrap),
+    web.get("/health", health, allow_head=False),
+)
+
+
+def _newcomer(body: bodies.Registration) -> Newcomer:
+    return Newcomer(body.login, body.password.get_secret_value(), body.display_name)
+
+
+def _tokens(opened: sessions.LoggedIn) -> web.Response:
+    return _answer(
+        bodies.Tokens(
+            person=opened.person,
+            roles=list(opened.roles),
+            access_token=opened.access_token,
+            expires_in_s=UserClaims.longest_s,
+            refresh_token=opened.refresh_token,
+            refresh_expires_at=opened.refresh_expires_at,
+        )
+    )
+
+
+def _answer(body: BaseModel, status: int = 200) -> web.Response:
+    return web.Response(status=status, body=body.model_dump_json().encode(), content_type="application/json")

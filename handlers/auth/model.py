@@ -1,0 +1,133 @@
+"""What auth decides on commands: who may be what at the range, and which licences count."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+from uuid import UUID
+
+from bus.errors import Rejected
+from bus.message import Event
+from bus.service import Given
+from handlers.auth import rules
+from handlers.auth.commands import AssignRoles, ConfirmLicence, SuspendLicence
+from handlers.auth.events import (
+    EntitlementsPublished,
+    LicenceConfirmed,
+    LicenceSuspended,
+    Role,
+    RolesAssigned,
+)
+from handlers.auth.rules import Licence, LicenceState
+
+MAY_ASSIGN_ROLES: Final[frozenset[Role]] = frozenset({"admin"})
+MAY_JUDGE_LICENCES: Final[frozenset[Role]] = frozenset({"instructor", "armourer", "admin"})
+MAY_REGISTER_DEVICES: Final[frozenset[Role]] = frozenset({"armourer", "admin"})
+MAY_READ_PROFILES: Final[frozenset[Role]] = frozenset({"instructor", "armourer", "cashier", "admin"})
+
+Staff = Mapping[UUID, frozenset[Role]]
+"""Everybody who is more than a shooter, with all their roles."""
+
+
+@dataclass(frozen=True, slots=True)
+class RoleBook:
+    """Whether the person asked about exists, and who is what."""
+
+    known: bool
+    staff: Staff
+
+
+@dataclass(frozen=True, slots=True)
+class LicenceFile:
+    """All licences of one person, and who may judge them."""
+
+    licences: tuple[Licence, ...]
+    staff: Staff
+
+
+class NotAllowed(Rejected):
+    """Only {allowed} may do this."""
+
+
+class PersonUnknown(Rejected):
+    """Nobody is known by this id."""
+
+
+class LastAdmin(Rejected):
+    """The range must keep at least one admin."""
+
+
+class LicenceUnknown(Rejected):
+    """This person has no such licence."""
+
+
+class LicenceAlreadyConfirmed(Rejected):
+    """This licence is confirmed already."""
+
+
+class LicenceAlreadySuspended(Rejected):
+    """This licence is suspended already."""
+
+
+class OwnLicence(Rejected):
+    """Nobody confirms a licence of their own: ask a colleague."""
+
+
+def assign_roles(book: RoleBook, asked: AssignRoles, given: Given) -> Sequence[Event]:
+    must_be(MAY_ASSIGN_ROLES, roles_of(given.person, book.staff))
+    if not book.known:
+        raise PersonUnknown
+    admins = {person for person, roles in book.staff.items() if "admin" in roles}
+    if admins == {asked.person} and "admin" not in asked.roles:
+        raise LastAdmin
+    return [RolesAssigned(person=asked.person, roles=tuple(sorted(set(asked.roles))))]
+
+
+def confirm_licence(file: LicenceFile, asked: ConfirmLicence, given: Given) -> Sequence[Event]:
+    must_be(MAY_JUDGE_LICENCES, roles_of(given.person, file.staff))
+    licence = _in(file, asked.licence)
+    if given.person == asked.person:
+        raise OwnLicence
+    if licence.state is LicenceState.CONFIRMED:
+        raise LicenceAlreadyConfirmed
+    confirmed = LicenceConfirmed(person=asked.person, licence=asked.licence, confirmed_by=given.actor)
+    return [confirmed, _published(file, asked.person, replace(licence, state=LicenceState.CONFIRMED))]
+
+
+def suspend_licence(file: LicenceFile, asked: SuspendLicence, given: Given) -> Sequence[Event]:
+    must_be(MAY_JUDGE_LICENCES, roles_of(given.person, file.staff))
+    licence = _in(file, asked.licence)
+    if licence.state is LicenceState.SUSPENDED:
+        raise LicenceAlreadySuspended
+    suspended = LicenceSuspended(
+        person=asked.person, licence=asked.licence, suspended_by=given.actor, reason=asked.reason
+    )
+    return [suspended, _published(file, asked.person, replace(licence, state=LicenceState.SUSPENDED))]
+
+
+def roles_of(person: UUID | None, staff: Staff) -> frozenset[Role]:
+    return staff.get(person, frozenset()) if person is not None else frozenset()
+
+
+def must_be(allowed: frozenset[Role], roles: frozenset[Role]) -> None:
+    """Raises unless one of these roles is allowed."""
+    if not allowed & roles:
+        raise NotAllowed(allowed=" or ".join(sorted(allowed)))
+
+
+def _in(file: LicenceFile, licence: UUID) -> Licence:
+    for one in file.licences:
+        if one.licence == licence:
+            return one
+    raise LicenceUnknown
+
+
+def _published(file: LicenceFile, person: UUID, changed: Licence) -> EntitlementsPublished:
+    licences = [changed if one.licence == changed.licence else one for one in file.licences]
+    return EntitlementsPublished(
+        person=person,
+        entitlements=rules.entitlements(licences),
+        rule_set=rules.IN_FORCE.code,
+        rule_version=rules.IN_FORCE.version,
+    )

@@ -1,0 +1,153 @@
+"""Logins: opened with a password, carried on by refresh tokens of one use each, closed by logging out."""
+
+from __future__ import annotations
+
+import base64
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum
+from typing import Final
+from uuid import UUID
+
+import structlog
+
+from bus.connection import Connection
+from bus.errors import Rejected
+from bus.identity import uuid7
+from handlers.auth import session_store as rows
+from handlers.auth import store, throttle
+from handlers.auth.desk import Desk, now
+from handlers.auth.events import Role
+from handlers.auth.issuing import user_token
+from handlers.auth.people import same_login
+from handlers.auth.session_store import Held
+from handlers.auth.vault import Vault, secret_hash
+
+SESSION_LASTS: Final = timedelta(days=30)
+REFRESH_TOKEN_LASTS: Final = timedelta(days=7)
+GRACE: Final = timedelta(seconds=10)  # a client that did not get the answer may ask again
+TOKEN_BYTES: Final = 32
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedIn:
+    """What a person holds after logging in or refreshing."""
+
+    person: UUID
+    roles: Sequence[Role]
+    access_token: str
+    refresh_token: str
+    refresh_expires_at: datetime
+
+
+class Verdict(Enum):
+    """What a refresh token that is presented is worth."""
+
+    FRESH = "fresh"  # it is spent now, and a successor holds
+    AGAIN = "again"  # it was spent a moment ago, and its successor was not used: the answer was lost on the way
+    STOLEN = "stolen"  # it was spent, and comes again: two hold it
+    ENDED = "ended"
+
+
+class LoginRefused(Rejected):
+    """Login name or password is wrong."""
+
+
+class RefreshRefused(Rejected):
+    """This login has ended: log in again."""
+
+
+async def log_in(desk: Desk, login: str, password: str, address: str) -> LoggedIn:
+    """Opens a session. Unknown names and wrong passwords get the same answer after the same work."""
+    desk.hasher.must_have_room()
+    keys = throttle.keys_of(desk.vault, same_login(login), address)
+    async with desk.transaction() as connection:
+        await throttle.charge(connection, keys)
+        account = await rows.find_account(connection, desk.vault.fingerprint("login", same_login(login)))
+    right = await desk.hasher.verify(None if account is None else account.password_hash, password)
+    if account is None or not right:
+        log.info("sessions.login-refused", account=keys.account.hex()[:16], address=keys.address.hex()[:16])
+        raise LoginRefused
+    outdated = desk.hasher.outdated(account.password_hash)
+    stronger = await desk.hasher.hash(password) if outdated else None
+    async with desk.transaction() as connection:
+        at = await now(connection)
+        await throttle.forgive(connection, keys, at)
+        if stronger is not None:
+            await rows.strengthen_password_hash(connection, account, stronger)
+        opened = await _open(desk, connection, account.person, at)
+    log.info("sessions.opened", person=str(opened.person))
+    return opened
+
+
+async def refresh(desk: Desk, token: str) -> LoggedIn:
+    """Gives the next tokens for a refresh token, which is spent by it."""
+    successor = _successor(desk.vault, token)
+    async with desk.transaction() as connection:
+        held = await rows.lock_token(connection, secret_hash(token))
+        if held is None:
+            raise RefreshRefused
+        at = await now(connection)
+        verdict = judge(held, at, successor_unspent=await rows.is_unspent(connection, secret_hash(successor)))
+        if verdict is Verdict.FRESH:
+            await rows.spend_token(connection, secret_hash(token), at)
+            await _hand_out(connection, successor, held.session, at, held.session_expires_at)
+        elif verdict is Verdict.STOLEN:
+            await rows.close_session(connection, held.session, at, "reuse")
+        if verdict in {Verdict.FRESH, Verdict.AGAIN}:
+            return await _tokens(desk, connection, held.person, successor, at, held.session_expires_at)
+    # What was closed stays closed: the transaction is over.
+    log.warning("sessions.refresh-refused", verdict=verdict.value, session=str(held.session))
+    raise RefreshRefused
+
+
+async def log_out(desk: Desk, token: str) -> None:
+    """Closes the session that a refresh token belongs to, if there is one."""
+    async with desk.transaction() as connection:
+        held = await rows.lock_token(connection, secret_hash(token))
+        if held is not None:
+            await rows.close_session(connection, held.session, await now(connection), "logout")
+
+
+def judge(held: Held, at: datetime, *, successor_unspent: bool) -> Verdict:
+    if held.closed_at is not None or held.session_expires_at <= at:
+        return Verdict.ENDED
+    if held.spent_at is not None:
+        return Verdict.AGAIN if successor_unspent and at - held.spent_at < GRACE else Verdict.STOLEN
+    return Verdict.FRESH if at < held.expires_at else Verdict.ENDED
+
+
+async def _open(desk: Desk, connection: Connection, person: UUID, at: datetime) -> LoggedIn:
+    session, token = uuid7(), secrets.token_urlsafe(TOKEN_BYTES)
+    await rows.insert_session(connection, session, person, at, at + SESSION_LASTS)
+    await _hand_out(connection, token, session, at, at + SESSION_LASTS)
+    return await _tokens(desk, connection, person, token, at, at + SESSION_LASTS)
+
+
+async def _hand_out(
+    connection: Connection, token: str, session: UUID, at: datetime, session_expires_at: datetime
+) -> None:
+    expires_at = min(at + REFRESH_TOKEN_LASTS, session_expires_at)
+    await rows.insert_token(connection, secret_hash(token), session, expires_at)
+
+
+async def _tokens(
+    desk: Desk, connection: Connection, person: UUID, token: str, at: datetime, session_expires_at: datetime
+) -> LoggedIn:
+    roles = sorted(await store.roles_of(connection, person) or ())
+    return LoggedIn(
+        person=person,
+        roles=roles,
+        access_token=user_token(desk.signer.key_at(at), person, roles, at),
+        refresh_token=token,
+        refresh_expires_at=min(at + REFRESH_TOKEN_LASTS, session_expires_at),
+    )
+
+
+def _successor(vault: Vault, token: str) -> str:
+    """The one token that can follow this one; whoever holds this one and lost the answer can be given it again."""
+    return base64.urlsafe_b64encode(vault.fingerprint("refresh", token)).rstrip(b"=").decode()

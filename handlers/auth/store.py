@@ -1,0 +1,168 @@
+"""Auth's tables that follow from its events: read for a decision, written by applying an event."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from uuid import UUID
+
+from asyncpg import Record
+
+from bus.connection import Connection
+from handlers.auth.commands import AssignRoles, ConfirmLicence, SuspendLicence
+from handlers.auth.events import (
+    DeviceRegistered,
+    EntitlementsPublished,
+    LicenceConfirmed,
+    LicenceRecorded,
+    LicenceSuspended,
+    PersonRegistered,
+    Role,
+    RolesAssigned,
+)
+from handlers.auth.model import LicenceFile, RoleBook
+from handlers.auth.rules import Licence, LicenceState
+from handlers.booking.events import LaneHeld
+
+
+async def load_role_book(connection: Connection, asked: AssignRoles) -> RoleBook:
+    staff = await lock_staff(connection)
+    return RoleBook(known=await roles_of(connection, asked.person) is not None, staff=staff)
+
+
+async def load_licence_file(connection: Connection, asked: ConfirmLicence | SuspendLicence) -> LicenceFile:
+    staff = await load_staff(connection)
+    return LicenceFile(licences=await lock_licences(connection, asked.person), staff=staff)
+
+
+async def load_licences(connection: Connection, held: LaneHeld) -> tuple[Licence, ...]:
+    return await licences_of(connection, held.terms.person)
+
+
+async def load_staff(connection: Connection) -> Mapping[UUID, frozenset[Role]]:
+    rows = await connection.fetch(
+        """
+        SELECT person, roles FROM person
+        WHERE roles && ARRAY['instructor', 'armourer', 'cashier', 'admin']
+        """
+    )
+    return {row["person"]: frozenset(row["roles"]) for row in rows}
+
+
+async def lock_staff(connection: Connection) -> Mapping[UUID, frozenset[Role]]:
+    """Locks them in one order, so that two admins cannot dismiss each other at the same moment."""
+    rows = await connection.fetch(
+        """
+        SELECT person, roles FROM person
+        WHERE roles && ARRAY['instructor', 'armourer', 'cashier', 'admin']
+        ORDER BY person
+        FOR UPDATE
+        """
+    )
+    return {row["person"]: frozenset(row["roles"]) for row in rows}
+
+
+async def roles_of(connection: Connection, person: UUID) -> frozenset[Role] | None:
+    """What a person is at this moment; None for nobody."""
+    roles = await connection.fetchval("SELECT roles FROM person WHERE person = $1", person)
+    return None if roles is None else frozenset(roles)
+
+
+async def licences_of(connection: Connection, person: UUID) -> tuple[Licence, ...]:
+    rows = await connection.fetch(
+        """
+        SELECT licence, category, valid_from, valid_until, state FROM licence
+        WHERE person = $1
+        ORDER BY licence
+        """,
+        person,
+    )
+    return tuple(_licence(row) for row in rows)
+
+
+async def lock_licences(connection: Connection, person: UUID) -> tuple[Licence, ...]:
+    rows = await connection.fetch(
+        """
+        SELECT licence, category, valid_from, valid_until, state FROM licence
+        WHERE person = $1
+        ORDER BY licence
+        FOR UPDATE
+        """,
+        person,
+    )
+    return tuple(_licence(row) for row in rows)
+
+
+def _licence(row: Record) -> Licence:
+    return Licence(
+        licence=row["licence"],
+        category=row["category"],
+        valid_from=row["valid_from"],
+        valid_until=row["valid_until"],
+        state=LicenceState(row["state"]),
+    )
+
+
+async def apply_person_registered(connection: Connection, event: PersonRegistered) -> None:
+    await connection.execute("INSERT INTO person (person, roles) VALUES ($1, $2)", event.person, list(event.roles))
+
+
+async def apply_roles_assigned(connection: Connection, event: RolesAssigned) -> None:
+    await connection.execute("UPDATE person SET roles = $2 WHERE person = $1", event.person, list(event.roles))
+
+
+async def apply_device_registered(connection: Connection, event: DeviceRegistered) -> None:
+    await connection.execute(
+        """
+        INSERT INTO device (device, lane) VALUES ($1, $2)
+        ON CONFLICT (device) DO UPDATE SET lane = excluded.lane
+        """,
+        event.device,
+        event.lane,
+    )
+
+
+async def apply_licence_recorded(connection: Connection, event: LicenceRecorded) -> None:
+    await connection.execute(
+        """
+        INSERT INTO licence (licence, person, category, valid_from, valid_until, state)
+        VALUES ($1, $2, $3, $4, $5, 'recorded')
+        """,
+        event.licence,
+        event.person,
+        event.category,
+        event.valid_from,
+        event.valid_until,
+    )
+
+
+async def apply_licence_confirmed(connection: Connection, event: LicenceConfirmed) -> None:
+    await connection.execute("UPDATE licence SET state = 'confirmed' WHERE licence = $1", event.licence)
+
+
+async def apply_licence_suspended(connection: Connection, event: LicenceSuspended) -> None:
+    await connection.execute("UPDATE licence SET state = 'suspended' WHERE licence = $1", event.licence)
+
+
+async def apply_entitlements_published(connection: Connection, event: EntitlementsPublished) -> None:
+    await _forget_entitlements(connection, event.person)
+    await _write_entitlements(connection, event)
+
+
+async def _forget_entitlements(connection: Connection, person: UUID) -> None:
+    await connection.execute("DELETE FROM entitlement WHERE person = $1", person)
+
+
+async def _write_entitlements(connection: Connection, event: EntitlementsPublished) -> None:
+    await connection.execute(
+        """
+        INSERT INTO entitlement (person, weapon_class, during, rule_set, rule_version)
+        SELECT $1, e.weapon_class, tstzrange(e.valid_from, e.valid_until), $5, $6
+        FROM unnest($2::text[], $3::timestamptz[], $4::timestamptz[]) AS e (weapon_class, valid_from, valid_until)
+        """,
+        event.person,
+        [one.weapon_class for one in event.entitlements],
+        [one.valid_from for one in event.entitlements],
+        [one.valid_until for one in event.entitlements],
+        event.rule_set,
+        event.rule_version,
+    )

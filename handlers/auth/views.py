@@ -1,0 +1,83 @@
+"""What others may read of auth: who may do and shoot what, and the keys that verify tokens; never who anybody is."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+from pydantic import BaseModel
+
+from bus.connection import Connection
+from bus.tokens import PublicKey
+from handlers.auth.events import Role
+
+
+class LicenceView(BaseModel):
+    """A licence: it counts when it is confirmed, from `valid_from` until just before `valid_until`."""
+
+    licence: UUID
+    category: str
+    valid_from: datetime
+    valid_until: datetime
+    state: Literal["recorded", "confirmed", "suspended"]
+
+
+class EntitlementView(BaseModel):
+    """A weapon class that a person may shoot within a time, by which rules."""
+
+    weapon_class: str
+    valid_from: datetime
+    valid_until: datetime
+    rule_set: str
+    rule_version: int
+
+
+class DeviceView(BaseModel):
+    """A target and the lane it reports for."""
+
+    device: str
+    lane: str
+
+
+async def roles(connection: Connection, person: UUID) -> frozenset[Role]:
+    """What a person may be at the range at this moment; nobody is nothing."""
+    found = await connection.fetchval("SELECT roles FROM auth.roles WHERE person = $1", person)
+    return frozenset(found or ())
+
+
+async def licences(connection: Connection, person: UUID) -> list[LicenceView]:
+    rows = await connection.fetch(
+        """
+        SELECT licence, category, valid_from, valid_until, state FROM auth.licences
+        WHERE person = $1
+        ORDER BY valid_from, licence
+        """,
+        person,
+    )
+    return [LicenceView(**row) for row in rows]
+
+
+async def entitlements(connection: Connection, person: UUID) -> list[EntitlementView]:
+    rows = await connection.fetch(
+        """
+        SELECT weapon_class, valid_from, valid_until, rule_set, rule_version FROM auth.entitlements
+        WHERE person = $1
+        ORDER BY weapon_class, valid_from
+        """,
+        person,
+    )
+    return [EntitlementView(**row) for row in rows]
+
+
+async def devices(connection: Connection, lane: str) -> list[DeviceView]:
+    rows = await connection.fetch("SELECT device, lane FROM auth.devices WHERE lane = $1 ORDER BY device", lane)
+    return [DeviceView(**row) for row in rows]
+
+
+async def public_keys(connection: Connection) -> list[PublicKey]:
+    """Every key that ever signed a token, for bus.tokens.Verifier."""
+    rows = await connection.fetch(
+        "SELECT kid, public_key, not_before, retired_at FROM auth.public_keys ORDER BY not_before, kid"
+    )
+    return [PublicKey.from_raw(*row) for row in rows]
