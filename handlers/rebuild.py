@@ -111,8 +111,10 @@ async def _make_shadow(writer: Connection, service: Service, shadow: str, tables
 
 
 async def _messages(connection: Connection, service: Service) -> AsyncIterator[Envelope]:
-    """What made the tables as they are in this snapshot: own events, and the others' up to the cursor that were
-    not set aside."""
+    """What made the tables as they are in this snapshot: own events, and those of others up to the cursor.
+
+    What was set aside (parked, dead) is left out, as it was live.
+    """
     catalogue = Catalogue(service.applies)
     own = [message.name for message in service.says]
     cursor = connection.cursor(
@@ -167,16 +169,17 @@ async def _apply(events: list[Event], writer: Connection, service: Service) -> N
 
 
 async def _compare(snapshot: Connection, writer: Connection, live: str, shadow: str, table: str) -> TableComparison:
-    rows = {}
-    for schema, connection in ((live, snapshot), (shadow, writer)):
-        rows[schema] = await connection.fetchrow(
+    sums = [
+        await connection.fetch(
             f"""
             SELECT count(*) AS rows, coalesce(sum(hashtextextended(t::text, 0)::numeric), 0) AS digest
             FROM {schema}."{table}" AS t
             """  # noqa: S608 - names out of the catalogue
         )
-    comparison = TableComparison(table, rows[live]["rows"])
-    if rows[live] != rows[shadow]:
+        for schema, connection in ((live, snapshot), (shadow, writer))
+    ]
+    comparison = TableComparison(table, sums[0][0]["rows"])
+    if sums[0] != sums[1]:
         sides = [
             {row["text"] for row in await connection.fetch(f'SELECT t::text AS text FROM {schema}."{table}" AS t')}  # noqa: S608
             for schema, connection in ((live, snapshot), (shadow, writer))

@@ -17,14 +17,14 @@ class Entry(NamedTuple):
 
 COMMANDS: Final = {
     "up": Entry("ops.up:up", "Start everything: PostgreSQL, the gateway and the five workers."),
-    "gateway": Entry("gateway.main:gateway", "Run the gateway: HTTP and targets in, the log out."),
-    "worker": Entry("handlers.wiring:worker", "Run services by name: auth, booking, armory, payment, stats."),
+    "gateway": Entry("ops.gateway:gateway", "Run the gateway: HTTP and targets in, the log out."),
+    "worker": Entry("ops.worker:worker", "Run services by name: auth, booking, armory, payment, stats."),
     "migrate": Entry("ops.migrate:migrate", "Bring the database to this version's schema."),
     "health": Entry("ops.health:health", "Say whether the gateway or a service is at work."),
     "simulate": Entry("simulation.range_day:simulate", "Play a whole range day and check that all is right."),
     "target": Entry("simulation.target:target", "Play a shot file as a real electronic target would."),
-    "replay": Entry("bus.replay:replay", "Print what happened, as one JSON object a line."),
-    "rebuild": Entry("handlers.rebuild:rebuild", "Replay the log into a service's tables, beside or in place."),
+    "replay": Entry("ops.analyst:replay", "Print what happened, as one JSON object a line."),
+    "rebuild": Entry("ops.analyst:rebuild", "Replay the log into a service's tables, beside or in place."),
     "bench": Entry("bench.run:bench", "Measure, each number beside its limit."),
 }
 
