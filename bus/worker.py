@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Final
 from uuid import UUID
 
@@ -47,17 +47,14 @@ class Worker:
         registration: Registration,
         trust: Trust,
         outbox: Outbox,
-        *,
-        beside: Callable[[], AbstractAsyncContextManager[None]] | None = None,
     ) -> None:
         self._service = service
         self._dsn = dsn
         self._pool = pool
         self._boot = boot
-        self._registration = registration
+        self.registration = registration
         self._trust = trust
-        self._outbox = outbox
-        self._beside = beside
+        self.outbox = outbox
         self.application = f"firingline-{service.name}"
         self.bell = Bell(dsn, self.application)
         self.ringer = Ringer(dsn, self.application)
@@ -65,17 +62,14 @@ class Worker:
     async def run(self, stopping: asyncio.Event) -> None:
         """Works until `stopping` is set; comes back by itself whenever the database or the lease is lost."""
         async with running(self.bell.run(), self.ringer.run(), housekeeping(self._pool)):
-            if self._beside is None:
-                await self._serve(stopping)
-            else:
-                async with self._beside():
-                    await self._serve(stopping)
+            await self._serve(stopping)
 
     async def _serve(self, stopping: asyncio.Event) -> None:
-        await unless(stopping, self._registration.register())
+        if not self.registration.id:
+            await unless(stopping, self.registration.register())
         if stopping.is_set():
             return
-        async with running(self._registration.keep()):
+        async with running(self.registration.keep()):
             failures = 0
             while not stopping.is_set():
                 try:
@@ -100,7 +94,7 @@ class Worker:
             await unless(stopping, lease.wait())
             if stopping.is_set():
                 return
-            desk = Desk(self._service, connection, lease, self._outbox, self.ringer.ring)
+            desk = Desk(self._service, connection, lease, self.outbox, self.ringer.ring)
             consumer = Consumer(desk, self._trust, after_a_crash=lease.unclean)
             async with running(lease.keep()):
                 await consumer.open()

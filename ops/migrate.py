@@ -16,6 +16,8 @@ import click
 import stamina
 
 from bus.errors import Refusal
+from handlers.auth.enrolment import enrol
+from handlers.wiring import may_append
 from ops.credentials import Credential, load_or_make
 from ops.database import connect
 from ops.settings import Settings
@@ -77,9 +79,19 @@ async def bring_up_to_date(
                 await _apply(connection, step)
         for credential in credentials.values():
             await _let_in(connection, credential)
+        await _enrol_services(connection, credentials)
         return missing
     finally:
         await connection.close()
+
+
+async def _enrol_services(connection: asyncpg.Connection, credentials: Mapping[str, Credential]) -> None:
+    """Tell auth which processes there are, and which messages each may append."""
+    if await connection.fetchval("SELECT to_regclass('auth.service_credential')") is not None:
+        names = {name: may for name, may in may_append().items() if name in credentials}
+        await connection.execute("SET search_path = auth, bus")
+        await enrol(connection, {name: credentials[name].secret for name in names}, names)
+        await connection.execute("RESET search_path")
 
 
 async def _applied(connection: asyncpg.Connection) -> set[int] | None:

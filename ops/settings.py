@@ -60,6 +60,11 @@ class Settings:
         )
 
     @property
+    def auth_address(self) -> str:
+        """Where auth's own endpoint is to be reached."""
+        return f"http://{self.auth_host}:{self.auth_port}"
+
+    @property
     def admin_url(self) -> str:
         """The database's URL as it was given, or of the PostgreSQL that a running `firingline up` keeps."""
         url = self.database_url or _embedded_database(self.home)

@@ -1,0 +1,99 @@
+"""The process of one service (or, on a small machine, of several): its ports are made here."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Final
+from uuid import UUID
+
+import click
+
+from bus.connection import Pool, close_pool, connect_pool
+from bus.identity import uuid7
+from bus.outbox import Outbox
+from bus.producer import ObtainToken, Registration, ServiceToken
+from bus.tasks import unless
+from bus.trust import Trust
+from bus.worker import Worker
+from handlers.auth.endpoint.server import serve
+from handlers.auth.issuing import issue_service_token
+from handlers.auth.signing import Signer, open_signer
+from handlers.wiring import SERVICES
+from ops.credentials import load
+from ops.process import run
+from ops.service_tokens import AuthClient, Statements
+from ops.settings import Settings
+
+POOL_SIZE: Final = 3
+AUTH_POOL_SIZE: Final = 8
+MASTER_KEY_FILE: Final = "auth-master.key"
+
+
+@click.command
+@click.argument("names", nargs=-1, required=True, type=click.Choice(list(SERVICES)))
+def worker(names: Sequence[str]) -> None:
+    """Run services by name: auth, booking, armory, payment, stats.
+
+    Each works through the log under a lease, so that a second worker of the same name stands by until the first one
+    ends. Several names share one process. It needs the credentials that `firingline migrate` made, and the database
+    in DATABASE_URL; auth's worker also serves the small HTTP endpoint from which the others get their tokens.
+    """
+    settings = Settings.from_environment()
+
+    async def main(stopping: asyncio.Event) -> None:
+        async with asyncio.TaskGroup() as group:
+            for name in names:
+                group.create_task(work(name, settings, stopping))
+
+    run(main, "-".join(("worker", *names)))
+
+
+async def work(name: str, settings: Settings, stopping: asyncio.Event) -> None:
+    """Runs one service until `stopping` is set."""
+    if name == "auth":
+        await _work_as_auth(settings, stopping)
+        return
+    async with _pool(name, settings, POOL_SIZE) as pool:
+        obtain = AuthClient(settings.auth_address, name, load(settings.home, name).secret).obtain
+        await _worker(name, settings, pool, obtain).run(stopping)
+
+
+async def _work_as_auth(settings: Settings, stopping: asyncio.Event) -> None:
+    """Auth needs nobody for its token, and serves its endpoint beside its consumer."""
+    async with _pool("auth", settings, AUTH_POOL_SIZE) as pool:
+        signer = await open_signer(pool, settings.home / "credentials" / MASTER_KEY_FILE)
+        made = _worker("auth", settings, pool, _own_token(pool, signer))
+        await unless(stopping, made.registration.register())
+        async with serve(
+            pool,
+            made.outbox,
+            signer,
+            host=settings.auth_host,
+            port=settings.auth_port,
+            bootstrap_secret=load(settings.home, "auth").secret,
+        ):
+            await made.run(stopping)
+
+
+def _worker(name: str, settings: Settings, pool: Pool, obtain: ObtainToken) -> Worker:
+    service = SERVICES[name]()
+    boot = uuid7()
+    registration = Registration(pool, boot, service.may_append, obtain)
+    trust = Trust(Statements(pool).verify)
+    return Worker(service, settings.dsn(name), pool, boot, registration, trust, Outbox(service, registration))
+
+
+def _own_token(pool: Pool, signer: Signer) -> ObtainToken:
+    async def obtain(boot: UUID, names: Sequence[str]) -> ServiceToken:
+        return await issue_service_token(pool, signer, "auth", boot, names)
+
+    return obtain
+
+
+@asynccontextmanager
+async def _pool(name: str, settings: Settings, most: int) -> AsyncIterator[Pool]:
+    pool = await connect_pool(settings.dsn(name), f"firingline-{name}/pool", most=most)
+    try:
+        yield pool
+    finally:
+        await close_pool(pool)
