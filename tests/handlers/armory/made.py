@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from handlers.armory.commands import IssueWeapon, ReturnWeapon
 from handlers.auth.events import LicenceValidated
 from handlers.booking.events import (
     BookingCancelled,
@@ -85,3 +86,11 @@ def finished(number: int = 1) -> SessionFinished:
     return SessionFinished(
         booking=booking(number), person=ANNA, lane="lane-1", finished_at=NOON + HOUR, finished_by=AT_COUNTER
     )
+
+
+def issue(number: int = 1, unit: int = 1, rounds: int = 40) -> IssueWeapon:
+    return IssueWeapon(booking=booking(number), weapon=weapon(unit), rounds=rounds)
+
+
+def take_back(number: int = 1, unit: int = 1, rounds: int = 0) -> ReturnWeapon:
+    return ReturnWeapon(booking=booking(number), weapon=weapon(unit), rounds_returned=rounds)

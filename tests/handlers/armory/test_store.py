@@ -1,18 +1,10 @@
 import asyncio
-from collections.abc import Sequence
-from contextlib import suppress
-from itertools import pairwise
-from uuid import UUID
 
 import asyncpg
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
-from bus.connection import Connection
-from bus.errors import Rejected
-from bus.message import Event, Message
-from handlers.armory.commands import AddWeapon, IssueWeapon, ReturnWeapon, StockAmmunition
+from bus.message import Message
+from handlers.armory.commands import AddWeapon
 from handlers.armory.events import (
     ReservationReleased,
     WeaponIssued,
@@ -43,8 +35,10 @@ from tests.handlers.armory.made import (
     cancelled,
     checked_in,
     finished,
+    issue,
     not_come,
     rejected,
+    take_back,
     terms,
     validated,
     weapon,
@@ -55,14 +49,6 @@ from tests.handlers.scenario import NOON
 async def reserved(armory: Hearing, number: int, **about: object) -> None:
     asked = terms(number, **about)  # type: ignore[arg-type]
     assert await armory.hears(validated(asked)) == (WeaponReserved(booking=booking(number), terms=asked),)
-
-
-def issue(number: int = 1, unit: int = 1, rounds: int = 40) -> IssueWeapon:
-    return IssueWeapon(booking=booking(number), weapon=weapon(unit), rounds=rounds)
-
-
-def take_back(number: int = 1, unit: int = 1, rounds: int = 0) -> ReturnWeapon:
-    return ReturnWeapon(booking=booking(number), weapon=weapon(unit), rounds_returned=rounds)
 
 
 async def in_stock(armory: Hearing) -> int:
@@ -253,82 +239,3 @@ async def test_the_same_events_give_the_same_rows(stocked: Hearing, database: Da
     await stocked.replay(stocked.log)
     assert await rows(superuser, "armory") == live
     await superuser.close()
-
-
-moves = st.one_of(
-    st.builds(lambda n, h: validated(terms(n, starts_at=NOON + h * HOUR)), st.integers(1, 4), st.integers(0, 1)),
-    st.builds(lambda n: checked_in(terms(n)), st.integers(1, 4)),
-    st.builds(issue, st.integers(1, 4), st.integers(1, 3), st.integers(0, 60)),
-    st.builds(take_back, st.integers(1, 4), st.integers(1, 3), st.integers(0, 60)),
-    st.builds(StockAmmunition, calibre=st.just("4.5 mm"), rounds=st.integers(1, 30)),
-    st.builds(lambda n, end: end(n), st.integers(1, 4), st.sampled_from([rejected, cancelled, not_come, finished])),
-)
-
-
-@given(st.lists(moves, min_size=5, max_size=30))
-@settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-)
-async def test_whatever_is_asked_the_books_are_right(stocked: Hearing, asked: list[Message]) -> None:
-    """Invariants 1, 3, 4, 5, 6 and 7 of the README, told by the events alone and by the tables."""
-    before = len(stocked.log)
-    attempt = stocked.connection.transaction()
-    await attempt.start()
-    try:
-        for message in asked:
-            with suppress(Rejected):
-                await stocked.hears(message, by=AT_COUNTER)
-        said, stocked.log[before:] = stocked.log[before:], []
-        out, fired = told_in_order(said)
-        brought = sum(message.rounds for message in asked if isinstance(message, StockAmmunition))
-        assert await in_stock(stocked) == 100 + brought - fired - sum(loan.rounds for loan in out.values())
-        await look_into(stocked.connection, out)
-    finally:
-        await attempt.rollback()
-
-
-def told_in_order(events: Sequence[Event]) -> tuple[dict[UUID, WeaponIssued], int]:
-    """The loans that are open after these events, and how many cartridges were fired in all others."""
-    kept: set[UUID] = set()
-    ever: set[UUID] = set()
-    out: dict[UUID, WeaponIssued] = {}
-    fired = 0
-    for event in events:
-        match event:
-            case WeaponReserved():
-                assert event.booking not in ever
-                kept.add(event.booking)
-                ever.add(event.booking)
-            case ReservationReleased():
-                kept.remove(event.booking)
-            case WeaponIssued():
-                assert event.weapon not in out
-                assert event.booking in kept
-                assert event.handed_by != event.handed_to
-                assert all(loan.booking != event.booking for loan in out.values())
-                out[event.weapon] = event
-            case WeaponReturned():
-                loan = out.pop(event.weapon)
-                assert (loan.booking, loan.handed_to) == (event.booking, event.returned_by)
-                assert loan.rounds == event.rounds_returned + event.rounds_fired
-                fired += event.rounds_fired
-            case _:
-                pass
-    return out, fired
-
-
-async def look_into(connection: Connection, out: dict[UUID, WeaponIssued]) -> None:
-    holders = await connection.fetch("SELECT weapon, holder FROM loan WHERE returned_at IS NULL")
-    assert {row["weapon"]: row["holder"] for row in holders} == {one: loan.handed_to for one, loan in out.items()}
-    crowd = await connection.fetchval(
-        """
-        SELECT max((SELECT count(*) FROM reservation AS o WHERE NOT o.released AND o.during @> lower(r.during)))
-        FROM reservation AS r WHERE NOT r.released
-        """
-    )
-    assert (crowd or 0) <= 2
-    book = await connection.fetch("SELECT weapon, kind, from_person, to_person FROM handover ORDER BY weapon, entry")
-    for before, after in pairwise(book):
-        if before["weapon"] == after["weapon"]:
-            assert before["kind"] != after["kind"]
-            assert before["kind"] == "return" or before["to_person"] == after["from_person"]

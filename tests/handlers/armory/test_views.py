@@ -1,3 +1,4 @@
+from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
@@ -25,7 +26,7 @@ from tests.handlers.scenario import NOON
 
 
 @pytest.fixture
-async def gateway(stocked: Hearing, database: Database) -> Connection:
+async def gateway(stocked: Hearing, database: Database) -> AsyncIterator[Connection]:
     """The gateway's connection, after Anna had rifle 1 from noon to two, and Boris has it from three."""
     await stocked.hears(validated(terms(1)))
     await stocked.hears(checked_in(terms(1)))
@@ -36,7 +37,9 @@ async def gateway(stocked: Hearing, database: Database) -> Connection:
     await stocked.hears(validated(boris))
     await stocked.hears(checked_in(boris))
     await stocked.hears(IssueWeapon(booking=booking(2), weapon=weapon(1), rounds=5), by=AT_COUNTER, at=NOON + 3 * HOUR)
-    return await database.connect("gateway")
+    connection = await database.connect("gateway")
+    yield connection
+    await connection.close()
 
 
 async def test_types_show_their_units_and_cartridges(gateway: Connection) -> None:

@@ -1,0 +1,121 @@
+from dataclasses import replace
+from datetime import datetime
+
+import pytest
+
+from bus.errors import Rejected
+from handlers.armory.commands import IssueWeapon, ReturnWeapon
+from handlers.armory.events import (
+    WeaponIssued,
+    WeaponReturned,
+)
+from handlers.armory.model.custody import (
+    AmmunitionShort,
+    BookingHoldsWeapon,
+    Counter,
+    HandedToOneself,
+    Loan,
+    MoreReturnedThanIssued,
+    NobodyAtTheCounter,
+    NotCheckedIn,
+    NothingReserved,
+    Weapon,
+    WeaponNotOut,
+    WeaponOfAnotherType,
+    WeaponOut,
+    WeaponUnknown,
+    issue_weapon,
+    return_weapon,
+)
+from handlers.armory.model.reservations import Reservation
+from tests.handlers.armory.made import (
+    ANNA,
+    AT_COUNTER,
+    CARLA,
+    HOUR,
+    booking,
+    weapon,
+)
+from tests.handlers.scenario import NOON, given
+
+COUNTER = Counter(
+    weapon=Weapon("air-rifle", "4.5 mm"),
+    out=False,
+    reservation=Reservation(ANNA, "air-rifle"),
+    checked_in=True,
+    booking_holds_one=False,
+    rounds_in_stock=100,
+)
+LOAN = Loan(booking(1), ANNA, rounds=40, issued_at=NOON)
+ISSUE = IssueWeapon(booking=booking(1), weapon=weapon(1), rounds=40)
+RETURN = ReturnWeapon(booking=booking(1), weapon=weapon(1), rounds_returned=15)
+
+
+def test_a_weapon_is_handed_by_the_armourer_to_the_shooter_it_is_kept_for() -> None:
+    given(COUNTER, actor=AT_COUNTER).when(issue_weapon, ISSUE).then(
+        WeaponIssued(
+            weapon=weapon(1),
+            booking=booking(1),
+            handed_to=ANNA,
+            handed_by=CARLA,
+            rounds=40,
+            issued_at=NOON,
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    ("counter", "rule"),
+    [
+        (replace(COUNTER, weapon=None), WeaponUnknown),
+        (replace(COUNTER, reservation=None), NothingReserved),
+        (replace(COUNTER, reservation=Reservation(ANNA, "air-pistol")), WeaponOfAnotherType),
+        (replace(COUNTER, checked_in=False), NotCheckedIn),
+        (replace(COUNTER, out=True), WeaponOut),
+        (replace(COUNTER, booking_holds_one=True), BookingHoldsWeapon),
+        (replace(COUNTER, rounds_in_stock=39), AmmunitionShort),
+        (replace(COUNTER, reservation=Reservation(CARLA, "air-rifle")), HandedToOneself),
+    ],
+)
+def test_a_weapon_is_not_issued_against_the_rules(counter: Counter, rule: type[Rejected]) -> None:
+    given(counter, actor=AT_COUNTER).when(issue_weapon, ISSUE).then_refused(rule)
+
+
+def test_a_weapon_is_issued_by_a_person() -> None:
+    given(COUNTER, actor="service:booking").when(issue_weapon, ISSUE).then_refused(NobodyAtTheCounter)
+    given(LOAN, actor="service:booking").when(return_weapon, RETURN).then_refused(NobodyAtTheCounter)
+
+
+def test_the_last_cartridges_in_stock_can_be_issued() -> None:
+    decided = given(replace(COUNTER, rounds_in_stock=40), actor=AT_COUNTER).when(issue_weapon, ISSUE)
+    assert decided.refusal is None
+
+
+@pytest.mark.parametrize(
+    ("now", "returned_at"), [(NOON + HOUR, NOON + HOUR), (NOON - HOUR, NOON)], ids=["later", "the clock stepped back"]
+)
+def test_what_does_not_come_back_was_fired(now: datetime, returned_at: datetime) -> None:
+    given(LOAN, actor=AT_COUNTER, at=now).when(return_weapon, RETURN).then(
+        WeaponReturned(
+            weapon=weapon(1),
+            booking=booking(1),
+            returned_by=ANNA,
+            taken_by=CARLA,
+            rounds_returned=15,
+            rounds_fired=25,
+            returned_at=returned_at,
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    ("loan", "rule"),
+    [
+        (None, WeaponNotOut),
+        (replace(LOAN, booking=booking(2)), WeaponNotOut),
+        (replace(LOAN, rounds=14), MoreReturnedThanIssued),
+        (replace(LOAN, holder=CARLA), HandedToOneself),
+    ],
+)
+def test_a_weapon_is_not_taken_back_against_the_rules(loan: Loan | None, rule: type[Rejected]) -> None:
+    given(loan, actor=AT_COUNTER).when(return_weapon, RETURN).then_refused(rule)
