@@ -30,13 +30,14 @@ def run(
     name: str,
     *,
     grace_s: float = GRACE_S,
+    log_level: str | None = None,
     environment: Mapping[str, str] = os.environ,
 ) -> None:
     """Run `main` until it returns; SIGTERM, SIGINT or the end of the parent set the event that it is given.
 
     From then on it has `grace_s`; after that, or at a second signal, the process ends as it is.
     """
-    configure(name, Settings.from_environment(environment).log_level)
+    configure(name, log_level or Settings.from_environment(environment).log_level)
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
         runner.run(_framed(main, grace_s, environment.get(PARENT_FD)))
 

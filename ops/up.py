@@ -47,7 +47,7 @@ def up() -> None:
     """
     settings = Settings.from_environment(os.environ)
     with occupied(settings.home):
-        run(lambda stopping: keep_up(settings, programs(), stopping), "up", grace_s=GRACE_S)
+        run(lambda stopping: keep_up(settings, programs(), stopping), "up", grace_s=GRACE_S, log_level="warning")
 
 
 async def keep_up(settings: Settings, children: Sequence[Program], stopping: asyncio.Event) -> None:
@@ -60,6 +60,8 @@ async def keep_up(settings: Settings, children: Sequence[Program], stopping: asy
         settings = replace(settings, database_url=admin_url)
         _tell("Bringing the schema up to date.")
         await bring_up_to_date(admin_url, load_or_make(settings.home))
+        if stopping.is_set():
+            return
         _tell(f"Starting {', '.join(child.name for child in children)}.")
         environment = {
             VARIABLES["home"]: str(settings.home),

@@ -54,10 +54,15 @@ def test_every_setting_in_it_exists(compose: dict[str, Any]) -> None:
     assert named <= set(VARIABLES.values())
 
 
-def test_only_the_schema_job_knows_the_superuser_and_may_write_credentials(compose: dict[str, Any]) -> None:
+def test_only_the_schema_job_knows_the_superuser(compose: dict[str, Any]) -> None:
     for name, each in ours(compose).items():
         assert ("PASSWORD" in each["environment"]["DATABASE_URL"]) == (name == "schema")
-        assert each["volumes"] == ["credentials:/var/lib/firingline" + ("" if name == "schema" else ":ro")]
+
+
+def test_only_who_makes_secrets_may_write_where_they_are_kept(compose: dict[str, Any]) -> None:
+    for name, each in ours(compose).items():
+        mode = "" if name in {"schema", "auth"} else ":ro"
+        assert each["volumes"] == [f"credentials:/var/lib/firingline{mode}"]
 
 
 def test_what_depends_on_another_waits_for_it(compose: dict[str, Any]) -> None:
