@@ -40,7 +40,7 @@ def replay(
     names: Sequence[str],
     output: TextIO,
 ) -> None:
-    """Print what happened, in order, as newline-delimited JSON: one message a line.
+    r"""Print what happened, in order, as newline-delimited JSON: one message a line.
 
     It reads the log with the analyst's role, in constant memory, and changes nothing. To go on where an earlier
     replay ended, give its last line's position plus one as --from-position; positions belong to the `epoch` that each

@@ -49,8 +49,8 @@ class AtWork:
     outboxes: dict[str, Outbox]
     pools: dict[str, Pool]
 
-    async def ask(self, command: Command, actor: str, *, id: UUID | None = None) -> Outcome:
-        number = id or uuid7()
+    async def ask(self, command: Command, actor: str, *, number: UUID | None = None) -> Outcome:
+        number = number or uuid7()
         await self.gate.accept(Asked(actor, str(number), b"", number, command, actor))
         outcome = await self.outcomes.wait(number, WAIT_S)
         assert outcome is not None, f"{command.name} had no outcome within {WAIT_S} s"
@@ -82,10 +82,10 @@ class AtWork:
 async def at_work(database: Database, *, without: frozenset[str] = frozenset()) -> AsyncIterator[AtWork]:
     stopping = asyncio.Event()
     async with AsyncExitStack() as stack:
-        workers, outboxes, pools = [], {}, {}
-        for name in SERVICES:
-            if name not in without:
-                workers.append(await _worker(stack, database, name, outboxes, pools))
+        outboxes: dict[str, Outbox] = {}
+        pools: dict[str, Pool] = {}
+        names = [name for name in SERVICES if name not in without]
+        workers = [await _worker(stack, database, name, outboxes, pools) for name in names]
         gate_pool = await connect_pool(database.url("gateway"), "gate", most=8)
         stack.push_async_callback(close_pool, gate_pool)
         registration = Registration(gate_pool, uuid7(), may_append()["gateway"], unsigned)
