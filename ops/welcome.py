@@ -4,8 +4,6 @@ import asyncio
 import json
 import time
 from collections.abc import Callable
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +11,7 @@ import aiohttp
 from rich.console import Console
 
 from bus.errors import Refusal
+from ops import demo
 from ops.address import address_of, ask
 from ops.settings import Settings
 
@@ -27,9 +26,9 @@ async def welcome(settings: Settings, tell: Callable[[str], None]) -> None:
     with console.status("Waiting for the first answer."):
         await _wait_until_ready(address, settings.home / "log")
     accounts = demo_accounts(settings)
-    if not accounts.exists() and find_spec("ops.demo") is not None:
+    if not accounts.exists():
         with console.status("Loading the demo range."):
-            await import_module("ops.demo").load_demo_range(address, settings)
+            await demo.load_demo_range(address, settings)
     tell(
         f"""
 Firingline is up: {address}

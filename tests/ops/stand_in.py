@@ -1,6 +1,6 @@
 """A child of the supervisor for tests: says that it runs, answers /health/ready if it has a port, and ends.
 
-python -m tests.ops.stand_in NAME [--port PORT] [--deaf] [--fail WORDS]
+python -m tests.ops.stand_in NAME [--port PORT] [--deaf] [--slow] [--fail WORDS]
 """
 
 import argparse
@@ -20,6 +20,7 @@ def main() -> None:
     parser.add_argument("name")
     parser.add_argument("--port", type=int)
     parser.add_argument("--deaf", action="store_true", help="do not stop when asked to")
+    parser.add_argument("--slow", action="store_true", help="stop only when patience ends")
     parser.add_argument("--fail", help="say this and end at once")
     arguments = parser.parse_args()
     if arguments.fail:
@@ -37,7 +38,7 @@ def main() -> None:
         folder = Path(os.environ["FIRINGLINE_HOME"]) / "running"
         folder.mkdir(exist_ok=True)
         (folder / arguments.name).write_text(f"{os.getpid()} {os.environ['DATABASE_URL']}")
-        await stopping.wait()
+        await (asyncio.Event() if arguments.slow else stopping).wait()
 
     run(live, arguments.name)
 

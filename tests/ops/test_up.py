@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 from ops.postgres import free_port
+from ops.supervisor import FAILURES_AT_START
 from tests.ops.waiting import is_gone, wait_until
 
 NAMES = ("gateway", "auth", "booking")
@@ -63,40 +64,84 @@ class Range:
         return {process.pid for process in psutil.Process(self.process.pid).children(recursive=True)}
 
 
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Range]:
+    """Run one for the tests that leave it running."""
+    running = Range(tmp_path_factory.mktemp("up") / "home", free_port())
+    try:
+        running.wait_until_up()
+        yield running
+    finally:
+        running.kill()
+
+
 @pytest.fixture
 def begin(tmp_path: Path) -> Iterator[Begin]:
-    ranges: list[Range] = []
+    """Start one that the test ends itself."""
+    begun: list[Range] = []
 
-    def begin(home: Path = tmp_path / "home", port: int | None = None, **environment: str) -> Range:
-        for mark in (home / "running").glob("*"):
+    def begin(port: int | None = None, **environment: str) -> Range:
+        for mark in (tmp_path / "home" / "running").glob("*"):
             mark.unlink()
-        begun = Range(home, port or free_port(), **environment)
-        ranges.append(begun)
-        return begun
+        begun.append(Range(tmp_path / "home", port or free_port(), **environment))
+        return begun[-1]
 
     yield begin
-    for begun in ranges:
-        if begun.process.poll() is None:
-            begun.kill()
+    for each in begun:
+        if each.process.poll() is None:
+            each.kill()
 
 
-def test_the_whole_life_of_a_range(begin: Begin) -> None:
-    """One story, since each start takes a second: up, a death, Ctrl-C, up again, killed hard, up again."""
+def test_requests_are_answered_where_it_says(running: Range) -> None:
+    with urlopen(f"http://127.0.0.1:{running.port}/health/ready") as answer:
+        assert answer.status == 200
+    assert f"Firingline is up: http://127.0.0.1:{running.port}\n" in running.words()
+
+
+def test_the_demo_accounts_are_shown(running: Range) -> None:
+    assert f"shooter  shooter@range  for http://127.0.0.1:{running.port}\n" in running.words()
+
+
+def test_each_child_leads_a_group_of_its_own(running: Range) -> None:
+    assert all(os.getpgid(running.child(name)) == running.child(name) for name in NAMES)
+
+
+def test_no_child_knows_the_superusers_password(running: Range) -> None:
+    url = (running.home / "running" / "booking").read_text().split()[1]
+    assert re.fullmatch(r"postgresql://postgres@127\.0\.0\.1:\d+/firingline", url)
+
+
+def test_a_second_one_over_the_same_home_is_refused(running: Range) -> None:
+    second = Range(running.home, free_port())
+    assert second.process.wait(20) == 1
+    assert f"Firingline is running already in {running.home} (process {running.process.pid})" in second.words()
+    assert running.process.poll() is None
+
+
+def test_a_child_that_is_killed_again_and_again_is_started_again_each_time(running: Range) -> None:
+    mark = running.home / "running" / "auth"
+    for _ in range(FAILURES_AT_START):
+        pid = running.child("auth")
+        mark.unlink()
+        os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: mark.exists() and mark.read_text(), within_s=20)
+        assert running.child("auth") != pid
+    assert running.words().count("auth ended (killed by SIGKILL) and is started again") == FAILURES_AT_START
+    assert running.process.poll() is None
+
+
+def test_postgres_is_started_again_on_the_same_port(running: Range) -> None:
+    lock = running.home / "postgres" / "postmaster.pid"
+    before = lock.read_text().split("\n")
+    os.kill(int(before[0]), signal.SIGKILL)
+    wait_until(lambda: "PostgreSQL ended; it is started again" in running.words())
+    wait_until(lambda: lock.exists() and "ready" in lock.read_text() and lock.read_text().split("\n")[0] != before[0])
+    assert lock.read_text().split("\n")[3] == before[3]
+
+
+def test_ctrl_c_stops_everything_and_the_next_start_goes_on_with_the_same_data(begin: Begin) -> None:
     first = begin()
     first.wait_until_up()
-    assert urlopen(f"http://127.0.0.1:{first.port}/health/ready").status == 200
-    assert f"http://127.0.0.1:{first.port}\n" in first.words()
-    children = {name: first.child(name) for name in NAMES}
-    assert all(os.getpgid(pid) == pid for pid in children.values()), "each child leads a group of its own"
-    with_password = re.compile("://[^/@]*:[^/@]*@")
-    assert not any(with_password.search((first.home / "running" / name).read_text()) for name in NAMES)
-
-    (first.home / "running" / "booking").unlink()
-    os.kill(children["booking"], signal.SIGKILL)
-    wait_until((first.home / "running" / "booking").exists)
-    assert first.child("booking") != children["booking"]
-    wait_until(lambda: "booking ended (killed by SIGKILL) and is started again" in first.words())
-
     everything = first.processes()
     assert len(everything) >= 5, "three children, the guardian, PostgreSQL"
     began_s = time.monotonic()
@@ -105,36 +150,26 @@ def test_the_whole_life_of_a_range(begin: Begin) -> None:
     assert time.monotonic() - began_s < 5
     assert all(map(is_gone, everything))
     assert not (first.home / "database_url").exists()
-    assert (first.home / "log" / "booking.log").stat().st_size > 0
+    accounts = (first.home / "demo_accounts.json").read_text()
+    made_at_ns = (first.home / "postgres" / "PG_VERSION").stat().st_ctime_ns
 
     second = begin(port=first.port)
     second.wait_until_up()
-    second.kill()
-
-    third = begin(port=first.port)
-    third.wait_until_up()
-    third.process.send_signal(signal.SIGTERM)
-    assert third.process.wait(10) == 0
+    assert (first.home / "demo_accounts.json").read_text() == accounts, "the demo range is loaded once"
+    assert (second.home / "postgres" / "PG_VERSION").stat().st_ctime_ns == made_at_ns
+    second.process.send_signal(signal.SIGTERM)
+    assert second.process.wait(10) == 0
 
 
-def test_a_start_right_after_a_hard_end_waits_for_what_is_left(begin: Begin) -> None:
-    first = begin()
+def test_a_hard_end_leaves_nothing_running_and_the_next_can_start_at_once(begin: Begin) -> None:
+    first = begin(GATEWAY="--slow")  # it holds its port for a while
     first.wait_until_up()
+    everything = first.processes()
     first.process.kill()
     first.process.wait()
     second = begin(port=first.port)
+    wait_until(lambda: all(map(is_gone, everything)), within_s=5)
     second.wait_until_up()
-
-
-def test_postgres_is_started_again_on_the_same_port(begin: Begin) -> None:
-    begun = begin()
-    begun.wait_until_up()
-    lock = begun.home / "postgres" / "postmaster.pid"
-    before = lock.read_text().split("\n")
-    os.kill(int(before[0]), signal.SIGKILL)
-    wait_until(lambda: "PostgreSQL ended; it is started again" in begun.words())
-    wait_until(lambda: lock.exists() and "ready" in lock.read_text() and lock.read_text().split("\n")[0] != before[0])
-    assert lock.read_text().split("\n")[3] == before[3]
 
 
 def test_a_child_that_does_not_listen_is_ended_all_the_same(begin: Begin) -> None:
@@ -146,18 +181,6 @@ def test_a_child_that_does_not_listen_is_ended_all_the_same(begin: Begin) -> Non
     assert begun.process.wait(10) == 0
     assert time.monotonic() - began_s < 5
     assert all(map(is_gone, everything))
-
-
-def test_a_child_that_is_killed_again_and_again_is_started_again_each_time(begin: Begin) -> None:
-    begun = begin()
-    begun.wait_until_up()
-    mark = begun.home / "running" / "auth"
-    for _ in range(3):
-        pid = begun.child("auth")
-        mark.unlink()
-        os.kill(pid, signal.SIGKILL)
-        wait_until(lambda: mark.exists() and mark.read_text(), within_s=20)
-    assert begun.process.poll() is None
 
 
 def test_a_child_that_cannot_start_is_shown_with_its_last_words(begin: Begin) -> None:
@@ -176,15 +199,6 @@ def test_a_port_in_use_is_one_sentence(begin: Begin) -> None:
         f"firingline: Port {port} of 127.0.0.1 is in use by another program: "
         "end it, or set FIRINGLINE_PORT to another.\n"
     )
-
-
-def test_a_second_one_over_the_same_home_is_refused(begin: Begin) -> None:
-    first = begin()
-    first.wait_until_up()
-    second = Range(first.home, free_port())
-    assert second.process.wait(10) == 1
-    assert f"Firingline is running already in {first.home} (process {first.process.pid})" in second.words()
-    assert first.process.poll() is None
 
 
 def test_a_foreign_data_folder_is_one_sentence(begin: Begin, tmp_path: Path) -> None:
