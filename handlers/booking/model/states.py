@@ -28,9 +28,6 @@ class State(StrEnum):
     NO_SHOW = "no-show"
 
 
-ACTIVE: Final = (State.HELD, State.CONFIRMED, State.CHECKED_IN, State.IN_USE)
-"""The states in which a booking keeps its lane and its shooter from being booked otherwise."""
-
 STAFF: Final = frozenset({"instructor", "armourer", "cashier", "admin"})
 INSTRUCTORS: Final = frozenset({"instructor", "admin"})
 ADMINS: Final = frozenset({"admin"})

@@ -18,7 +18,6 @@ from handlers.booking.commands import BookSession, OpenLane, SetUpRange, StartSe
 from handlers.booking.events import OpeningHours, Terms
 from handlers.booking.model.hours import Span
 from handlers.booking.model.states import (
-    ACTIVE,
     Booking,
     Case,
     Clash,
@@ -104,7 +103,8 @@ async def load_clash(connection: Connection, asked: BookSession) -> Clash | None
         """
         SELECT lane, lower(during) AS starts_at, upper(during) AS ends_at
         FROM booking
-        WHERE state = ANY ($5) AND during && tstzrange(least($3::timestamptz, $4), greatest($3, $4::timestamptz))
+        WHERE state IN ('held', 'confirmed', 'checked-in', 'in-use')
+          AND during && tstzrange(least($3::timestamptz, $4), greatest($3, $4::timestamptz))
           AND (lane = $1 OR person = $2)
         ORDER BY lane = $1 DESC, during
         LIMIT 1
@@ -113,7 +113,6 @@ async def load_clash(connection: Connection, asked: BookSession) -> Clash | None
         asked.person,
         asked.starts_at,
         asked.ends_at,
-        ACTIVE,
     )
     return None if row is None else _clash(row)
 
@@ -194,12 +193,12 @@ async def load_last_before(connection: Connection, booking: UUID) -> Clash | Non
         SELECT o.lane, lower(o.during) AS starts_at, upper(o.during) AS ends_at
         FROM booking AS b
         JOIN booking AS o ON o.booking <> b.booking AND (o.lane = b.lane OR o.person = b.person)
-        WHERE b.booking = $1 AND o.state = ANY ($2) AND o.during && tstzrange(NULL, b.starts_at)
+        WHERE b.booking = $1 AND o.state IN ('held', 'confirmed', 'checked-in', 'in-use')
+          AND o.during && tstzrange(NULL, b.starts_at)
         ORDER BY upper(o.during) DESC
         LIMIT 1
         """,
         booking,
-        ACTIVE,
     )
     return None if row is None else _clash(row)
 

@@ -10,7 +10,6 @@ from zoneinfo import ZoneInfo
 from bus.connection import Connection
 from handlers.booking.model.bookings import FARTHEST
 from handlers.booking.model.hours import Span, slots_of
-from handlers.booking.model.states import ACTIVE
 from handlers.booking.views.lanes import LaneView, RangeView, lanes, ranges
 from handlers.booking.views.offers import Offers, Situation, SlotView, Stocked, Taken
 from handlers.booking.views.view import View
@@ -100,11 +99,10 @@ async def _now(connection: Connection) -> datetime:
 async def _taken(connection: Connection, within: Span, person: UUID) -> list[Taken]:
     rows = await connection.fetch(
         """
-        SELECT lane, person = $4 AS by_shooter, weapon_type, lower(during) AS starts_at, upper(during) AS ends_at
+        SELECT lane, person = $3 AS by_shooter, weapon_type, lower(during) AS starts_at, upper(during) AS ends_at
         FROM booking.bookings
-        WHERE state = ANY ($1) AND during && tstzrange($2, $3)
+        WHERE state IN ('held', 'confirmed', 'checked-in', 'in-use') AND during && tstzrange($1, $2)
         """,
-        ACTIVE,
         within.starts_at,
         within.ends_at,
         person,

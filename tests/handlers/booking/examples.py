@@ -5,6 +5,8 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from hypothesis import settings
+
 from handlers.armory.events import WeaponIssued, WeaponReserved, WeaponReturned, WeaponTypeStocked
 from handlers.auth.events import Entitlement, EntitlementsPublished, LicenceValidated, PersonRegistered
 from handlers.booking.commands import BookSession, OpenLane, SetUpRange
@@ -12,6 +14,7 @@ from handlers.booking.events import OpeningHours, Terms
 from handlers.booking.model.states import Booking, Case, Lane, Staff, State, Wish
 from handlers.payment.events import InvoiceIssued
 
+unhurried = settings(deadline=None)  # properties are about what is true, not about how fast a laden machine is
 ANNA = UUID(int=0xA)
 BEN = UUID(int=0xB)
 INA = UUID(int=0x1A)  # instructor

@@ -18,7 +18,7 @@ from handlers.booking.model.hours import (
     open_spans_around,
     slots_of,
 )
-from tests.handlers.booking.examples import ALL_DAY
+from tests.handlers.booking.examples import ALL_DAY, unhurried
 
 BERLIN = ZoneInfo("Europe/Berlin")
 DAY = timedelta(days=1)
@@ -99,6 +99,7 @@ def test_a_day_that_a_zone_skips_has_no_opening_hours() -> None:
     assert open_spans(ALL_DAY, ZoneInfo("Pacific/Apia"), date(2011, 12, 30)) == []
 
 
+@unhurried
 @given(days(), st.integers(0, 1440), st.integers(0, 1440))
 @example((BERLIN, date(2026, 3, 29)), 150, 180)
 def test_time_never_runs_backwards_while_the_clock_goes_on(
@@ -108,6 +109,7 @@ def test_time_never_runs_backwards_while_the_clock_goes_on(
     assert moment_of(*zone_day, earlier) <= moment_of(*zone_day, later)
 
 
+@unhurried
 @given(days(), st.integers(0, 1439))
 def test_the_clock_shows_the_minute_unless_it_is_skipped(zone_day: tuple[ZoneInfo, date], minute: int) -> None:
     zone, day = zone_day
@@ -119,12 +121,14 @@ def test_the_clock_shows_the_minute_unless_it_is_skipped(zone_day: tuple[ZoneInf
         assert just_before < wall < shown
 
 
+@unhurried
 @given(days())
 def test_a_day_ends_when_the_next_begins(zone_day: tuple[ZoneInfo, date]) -> None:
     zone, day = zone_day
     assert moment_of(zone, day, 1440) == moment_of(zone, day + DAY, 0)
 
 
+@unhurried
 @given(days(), hours())
 @example(
     (BERLIN, date(2026, 3, 29)),
@@ -142,6 +146,7 @@ def test_hours_that_do_not_overlap_on_the_clock_do_not_overlap_in_time(
     assert all(one.ends_at <= other.starts_at for one, other in pairwise(spans))
 
 
+@unhurried
 @given(days(), hours(), st.integers(1, 240))
 def test_every_slot_is_as_long_as_any_other_and_within_the_opening_hours(
     zone_day: tuple[ZoneInfo, date], opening: tuple[OpeningHours, ...], minutes: int
@@ -155,6 +160,7 @@ def test_every_slot_is_as_long_as_any_other_and_within_the_opening_hours(
     assert timedelta() <= left_over <= len(spans) * slot
 
 
+@unhurried
 @given(days(), hours(), st.integers(5, 240), st.data())
 def test_what_can_be_booked_is_a_chain_of_slots_and_nothing_else(
     zone_day: tuple[ZoneInfo, date], opening: tuple[OpeningHours, ...], minutes: int, data: st.DataObject

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -51,6 +52,7 @@ from tests.handlers.booking.examples import (
     reserved,
     returned,
     stocked,
+    unhurried,
     validated,
 )
 
@@ -58,6 +60,7 @@ seconds = st.integers(1, 3600).map(lambda n: timedelta(seconds=n))
 strangers = st.sampled_from(["device:target-1", "", "person:" + str(BEN), "person:" + str(UUID(int=77))])
 
 
+@unhurried
 @given(hold=seconds, no_show_after=seconds, ahead=st.integers(0, 2000))
 def test_7_every_hold_is_given_up_in_time(hold: timedelta, no_show_after: timedelta, ahead: int) -> None:
     wish = replace(WISH, lane=replace(LANE, hold=hold, no_show_after=no_show_after))
@@ -70,6 +73,7 @@ def test_7_every_hold_is_given_up_in_time(hold: timedelta, no_show_after: timede
     assert held.held_until <= asked_at + hold
 
 
+@unhurried
 @given(state=st.sampled_from(State), weapon_out=st.booleans(), actor=strangers, hours=st.integers(0, 48))
 def test_8_a_stranger_changes_nothing_and_learns_nothing(
     state: State,
@@ -168,6 +172,7 @@ ALLOWED = {
 }
 
 
+@pytest.mark.timeout(300)  # finding the shortest way to break them takes a while
 @settings(
     max_examples=60,
     deadline=None,
