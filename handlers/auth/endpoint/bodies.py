@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
+from ipaddress import ip_address
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, IPvAnyAddress, SecretStr, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, StringConstraints
 
 from bus.fields import Code, Moment
 from handlers.auth.events import Role
@@ -24,6 +25,10 @@ def _one_word(text: str) -> str:
     return text
 
 
+def _address(text: str) -> str:
+    return str(ip_address(text))
+
+
 Line = Annotated[
     str, StringConstraints(min_length=1, max_length=120, strip_whitespace=True), AfterValidator(_printable)
 ]
@@ -33,6 +38,7 @@ Login = Annotated[
     AfterValidator(_printable),
     AfterValidator(_one_word),
 ]
+Address = Annotated[str, StringConstraints(max_length=45), AfterValidator(_address)]
 Password = Annotated[SecretStr, Field(max_length=1024)]
 Secret = Annotated[SecretStr, Field(min_length=1, max_length=256)]
 
@@ -62,7 +68,7 @@ class Attempt(Body):
 
     login: Annotated[str, StringConstraints(min_length=1, max_length=254)]
     password: Password
-    address: IPvAnyAddress
+    address: Address
 
 
 class Refresh(Body):

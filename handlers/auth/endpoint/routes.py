@@ -36,7 +36,7 @@ async def bootstrap(request: web.Request) -> web.Response:
 async def log_in(request: web.Request) -> web.Response:
     body = await body_of(request, bodies.Attempt)
     password = body.password.get_secret_value()
-    return _tokens(await sessions.log_in(request.app[DESK], body.login, password, str(body.address)))
+    return _tokens(await sessions.log_in(request.app[DESK], body.login, password, body.address))
 
 
 async def refresh(request: web.Request) -> web.Response:

@@ -1,0 +1,171 @@
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+
+from bus.errors import Rejected
+from handlers.auth import model, reactions
+from handlers.auth.commands import AssignRoles, ConfirmLicence, SuspendLicence
+from handlers.auth.events import (
+    Entitlement,
+    EntitlementsPublished,
+    LicenceConfirmed,
+    LicenceRefused,
+    LicenceSuspended,
+    LicenceValidated,
+    Role,
+    RolesAssigned,
+)
+from handlers.auth.model import LicenceFile, RoleBook
+from handlers.auth.rules import Licence, LicenceState
+from handlers.booking.events import LaneHeld, Terms
+from tests.handlers.scenario import given
+
+ANNA, ADA, INA, ARNO, CARL = (UUID(int=n) for n in range(1, 6))
+STAFF: dict[UUID, frozenset[Role]] = {
+    ADA: frozenset({"admin"}),
+    INA: frozenset({"instructor", "shooter"}),
+    ARNO: frozenset({"armourer"}),
+    CARL: frozenset({"cashier"}),
+}
+NUMBER, OTHER = UUID(int=100), UUID(int=101)
+JUNE, JULY = datetime(2026, 6, 1, tzinfo=UTC), datetime(2026, 7, 1, tzinfo=UTC)
+RECORDED = Licence(NUMBER, "smallbore", JUNE, JULY, LicenceState.RECORDED)
+CONFIRMED = replace(RECORDED, state=LicenceState.CONFIRMED)
+SUSPENDED = replace(RECORDED, state=LicenceState.SUSPENDED)
+CONFIRM = ConfirmLicence(person=ANNA, licence=NUMBER)
+SUSPEND = SuspendLicence(person=ANNA, licence=NUMBER, reason="withdrawn-by-authority")
+
+
+def by(person: UUID) -> str:
+    return f"person:{person}"
+
+
+def file(*licences: Licence) -> LicenceFile:
+    return LicenceFile(licences, STAFF)
+
+
+def published(*classes: str, until: datetime = JULY) -> EntitlementsPublished:
+    spans = tuple(Entitlement(weapon_class=one, valid_from=JUNE, valid_until=until) for one in classes)
+    return EntitlementsPublished(person=ANNA, entitlements=spans, rule_set="generic", rule_version=1)
+
+
+@pytest.mark.parametrize("staff", [INA, ARNO, ADA])
+@pytest.mark.parametrize("before", [RECORDED, SUSPENDED])
+def test_a_confirmed_licence_entitles(staff: UUID, before: Licence) -> None:
+    given(file(before), actor=by(staff)).when(model.confirm_licence, CONFIRM).then(
+        LicenceConfirmed(person=ANNA, licence=NUMBER, confirmed_by=by(staff)), published("air", "smallbore")
+    )
+
+
+@pytest.mark.parametrize("before", [RECORDED, CONFIRMED])
+def test_a_suspended_licence_entitles_no_more(before: Licence) -> None:
+    given(file(before), actor=by(INA)).when(model.suspend_licence, SUSPEND).then(
+        LicenceSuspended(person=ANNA, licence=NUMBER, suspended_by=by(INA), reason="withdrawn-by-authority"),
+        published(),
+    )
+
+
+def test_what_is_published_counts_the_other_licences_too() -> None:
+    other = Licence(OTHER, "centrefire", JUNE, JULY + timedelta(days=31), LicenceState.CONFIRMED)
+    decided = given(file(CONFIRMED, other), actor=by(INA)).when(model.suspend_licence, SUSPEND)
+    assert decided.effects[1] == published("air", "centrefire", "smallbore", until=JULY + timedelta(days=31))
+
+
+@pytest.mark.parametrize("actor", [by(ANNA), by(CARL), "service:gateway", "device:target-3", "person:nobody"])
+@pytest.mark.parametrize(("decide", "message"), [(model.confirm_licence, CONFIRM), (model.suspend_licence, SUSPEND)])
+def test_only_staff_judges_licences(actor: str, decide: object, message: object) -> None:
+    if actor == "person:nobody":
+        actor = by(UUID(int=99))
+    given(file(RECORDED), actor=actor).when(decide, message).then_refused(  # type: ignore[arg-type]
+        model.NotAllowed, allowed="admin or armourer or instructor"
+    )
+
+
+def test_nobody_confirms_a_licence_of_their_own() -> None:
+    own = ConfirmLicence(person=INA, licence=NUMBER)
+    given(file(RECORDED), actor=by(INA)).when(model.confirm_licence, own).then_refused(model.OwnLicence)
+
+
+@pytest.mark.parametrize(
+    ("licences", "rule"),
+    [
+        ((), model.LicenceUnknown),
+        ((replace(RECORDED, licence=OTHER),), model.LicenceUnknown),
+        ((CONFIRMED,), model.LicenceAlreadyConfirmed),
+    ],
+)
+def test_what_is_not_to_be_confirmed(licences: tuple[Licence, ...], rule: type[Rejected]) -> None:
+    given(file(*licences), actor=by(INA)).when(model.confirm_licence, CONFIRM).then_refused(rule)
+
+
+@pytest.mark.parametrize(
+    ("licences", "rule"), [((), model.LicenceUnknown), ((SUSPENDED,), model.LicenceAlreadySuspended)]
+)
+def test_what_is_not_to_be_suspended(licences: tuple[Licence, ...], rule: type[Rejected]) -> None:
+    given(file(*licences), actor=by(INA)).when(model.suspend_licence, SUSPEND).then_refused(rule)
+
+
+def test_an_admin_assigns_roles() -> None:
+    asked = AssignRoles(person=ANNA, roles=("shooter", "cashier", "shooter"))
+    given(RoleBook(known=True, staff=STAFF), actor=by(ADA)).when(model.assign_roles, asked).then(
+        RolesAssigned(person=ANNA, roles=("cashier", "shooter"))
+    )
+
+
+@pytest.mark.parametrize("actor", [by(ANNA), by(INA), by(ARNO), by(CARL), "service:auth", "device:target-3"])
+def test_nobody_else_assigns_roles(actor: str) -> None:
+    asked = AssignRoles(person=ANNA, roles=("admin",))
+    given(RoleBook(known=True, staff=STAFF), actor=actor).when(model.assign_roles, asked).then_refused(
+        model.NotAllowed, allowed="admin"
+    )
+
+
+def test_whoever_is_not_there_is_given_no_roles() -> None:
+    asked = AssignRoles(person=UUID(int=99), roles=("shooter",))
+    given(RoleBook(known=False, staff=STAFF), actor=by(ADA)).when(model.assign_roles, asked).then_refused(
+        model.PersonUnknown
+    )
+
+
+def test_the_last_admin_stays_one() -> None:
+    asked = AssignRoles(person=ADA, roles=("shooter",))
+    book = RoleBook(known=True, staff=STAFF)
+    given(book, actor=by(ADA)).when(model.assign_roles, asked).then_refused(model.LastAdmin)
+    two = RoleBook(known=True, staff={**STAFF, INA: frozenset({"admin"})})
+    given(two, actor=by(ADA)).when(model.assign_roles, asked).then(RolesAssigned(person=ADA, roles=("shooter",)))
+
+
+TERMS = Terms(
+    booking=UUID(int=50),
+    command=UUID(int=50),
+    person=ANNA,
+    range="main",
+    lane="lane-1",
+    discipline="pistol-25m",
+    starts_at=JUNE,
+    ends_at=JUNE + timedelta(hours=1),
+    weapon_class="smallbore",
+    weapon_type=None,
+    rounds=0,
+)
+HELD = LaneHeld(booking=UUID(int=50), terms=TERMS, held_until=JUNE, no_show_at=JULY)
+
+
+def test_a_held_lane_is_validated_by_a_licence_that_covers_it() -> None:
+    given((CONFIRMED,)).when(reactions.check_licence, HELD).then(
+        LicenceValidated(booking=HELD.booking, terms=TERMS, rule_set="generic", rule_version=1)
+    )
+
+
+def test_a_held_lane_is_refused_in_words() -> None:
+    given((RECORDED,)).when(reactions.check_licence, HELD).then(
+        LicenceRefused(
+            booking=HELD.booking,
+            terms=TERMS,
+            rule="licence-not-confirmed",
+            rule_version=1,
+            reason="Your licence for weapons of class smallbore has not been confirmed by the range's staff yet.",
+        )
+    )
