@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
+import asyncpg
 import structlog
 
 from bus.backoff import full_jitter
@@ -17,8 +18,10 @@ from bus.connection import DATABASE_AWAY, Connection, close, connect
 CHANNEL: Final = "firingline"
 PING_EVERY_S: Final = 5.0
 PING_TIMEOUT_S: Final = 2.0
+RING_TIMEOUT_S: Final = 2.0
 RECONNECT_LONGEST_S: Final = 2.0
 RING_AT_MOST_EVERY_S: Final = 0.002
+NO_BELL: Final = (asyncpg.PostgresError, *DATABASE_AWAY)  # any of them: what cannot ring or listen can still poll
 
 log = structlog.get_logger(__name__)
 
@@ -30,6 +33,7 @@ class Bell:
         self._dsn = dsn
         self._application = application
         self._waiters: set[asyncio.Event] = set()
+        self._failures = 0
         self.listening = False
 
     def waiter(self) -> asyncio.Event:
@@ -43,23 +47,21 @@ class Bell:
 
     async def run(self) -> None:
         """Listens until cancelled. After each (re)connection all waiters are woken to read the gap."""
-        failures = 0
         while True:
             try:
-                connection = await connect(self._dsn, f"{self._application}/bell")
-            except DATABASE_AWAY as away:
-                failures += 1
-                log.warning("bell.connect-failed", error=repr(away), failures=failures)
-                await asyncio.sleep(full_jitter(failures, longest_s=RECONNECT_LONGEST_S))
-                continue
-            failures = 0
-            try:
-                await self._listen(connection)
-            except DATABASE_AWAY as away:
-                log.warning("bell.lost", error=repr(away))
-            finally:
-                self.listening = False
-                connection.terminate()
+                await self._connect_and_listen()
+            except NO_BELL as away:
+                self._failures += 1
+                log.warning("bell.lost", error=repr(away), failures=self._failures)
+                await asyncio.sleep(full_jitter(self._failures, longest_s=RECONNECT_LONGEST_S))
+
+    async def _connect_and_listen(self) -> None:
+        connection = await connect(self._dsn, f"{self._application}/bell")
+        try:
+            await self._listen(connection)
+        finally:
+            self.listening = False
+            connection.terminate()
 
     async def _listen(self, connection: Connection) -> None:
         lost = asyncio.Event()
@@ -72,6 +74,7 @@ class Bell:
                 await asyncio.wait_for(lost.wait(), PING_EVERY_S)
             except TimeoutError:
                 await self._ping(connection)
+                self._failures = 0
             else:
                 message = "the listening connection ended"
                 raise ConnectionResetError(message)
@@ -97,33 +100,31 @@ class Ringer:
         self._dsn = dsn
         self._application = application
         self._wanted = asyncio.Event()
+        self._failures = 0
 
     def ring(self) -> None:
         self._wanted.set()
 
     async def run(self) -> None:
-        """Rings when asked until cancelled. A ring that fails is dropped: readers poll as well."""
-        failures = 0
+        """Rings when asked until cancelled. A ring that fails is rung again; meanwhile readers poll."""
         while True:
             await self._wanted.wait()
             try:
-                connection = await connect(self._dsn, f"{self._application}/ringer")
-            except DATABASE_AWAY as away:
-                failures += 1
-                log.warning("ringer.connect-failed", error=repr(away), failures=failures)
-                await asyncio.sleep(full_jitter(failures, longest_s=RECONNECT_LONGEST_S))
-                continue
-            failures = 0
-            try:
-                await self._ring_on(connection)
-            except DATABASE_AWAY as away:
-                log.warning("ringer.lost", error=repr(away))
-            finally:
-                await close(connection)
+                await self._connect_and_ring()
+            except NO_BELL as away:
+                self._wanted.set()
+                self._failures += 1
+                log.warning("ringer.lost", error=repr(away), failures=self._failures)
+                await asyncio.sleep(full_jitter(self._failures, longest_s=RECONNECT_LONGEST_S))
 
-    async def _ring_on(self, connection: Connection) -> None:
-        while True:
-            await self._wanted.wait()
-            self._wanted.clear()
-            await connection.execute(f"NOTIFY {CHANNEL}")
-            await asyncio.sleep(RING_AT_MOST_EVERY_S)
+    async def _connect_and_ring(self) -> None:
+        connection = await connect(self._dsn, f"{self._application}/ringer")
+        try:
+            while True:
+                await self._wanted.wait()
+                self._wanted.clear()
+                await connection.execute(f"NOTIFY {CHANNEL}", timeout=RING_TIMEOUT_S)
+                self._failures = 0
+                await asyncio.sleep(RING_AT_MOST_EVERY_S)
+        finally:
+            await close(connection)

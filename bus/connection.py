@@ -37,15 +37,31 @@ DATABASE_AWAY: Final = (
     asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
-    asyncpg.TooManyConnectionsError,
+    asyncpg.InsufficientResourcesError,  # no connection left, the disk full, no memory
+    asyncpg.PostgresSystemError,  # the disk does not answer
+    asyncpg.ReadOnlySQLTransactionError,  # this server is a standby now
     asyncpg.IdleInTransactionSessionTimeoutError,
 )
 """What is raised when the database, or the way to it, is away for the moment."""
+
+PASSING: Final = (asyncpg.TransactionRollbackError, asyncpg.LockNotAvailableError, asyncpg.QueryCanceledError)
+"""What a statement may meet with on a busy database, and will not the next time."""
 
 
 def is_away(error: BaseException) -> bool:
     """Whether an error says that the database is away, and not that the caller handed it something wrong."""
     return isinstance(error, DATABASE_AWAY) and not isinstance(error, ValueError)
+
+
+def is_producer_expired(error: BaseException) -> bool:
+    """Whether the log refused an append because the process's own token ran out before it could be renewed."""
+    # A login that is refused has the same class, and is FATAL.
+    return isinstance(error, asyncpg.InvalidAuthorizationSpecificationError) and error.severity_en == "ERROR"
+
+
+def is_passing(error: BaseException) -> bool:
+    """Whether the same thing may well succeed a little later: for loops that have no caller to tell."""
+    return is_away(error) or isinstance(error, PASSING) or is_producer_expired(error)
 
 
 async def connect(dsn: str, application: str) -> asyncpg.Connection[asyncpg.Record]:

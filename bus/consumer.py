@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
-import asyncpg
 import structlog
 
 from bus import parking, reading
-from bus.backoff import full_jitter
-from bus.desk import Desk, ends_the_turn
+from bus.desk import Desk
 from bus.message import Envelope
+from bus.redoing import redoing
 from bus.retrying import Retrying
 from bus.schedule import Schedule
 from bus.service import DEFAULT_ATTEMPTS
 from bus.trust import Trust
 
 BATCH: Final = 1000
-REDO_AT_MOST: Final = 10
-REDO_LONGEST_WAIT_S: Final = 0.05
 IDLE_PROGRESS_AFTER: Final = 1000  # positions passed without a message of one's own before it is written down
-REDO: Final = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.ExclusionViolationError)
 
 log = structlog.get_logger(__name__)
 
@@ -62,7 +57,7 @@ class Consumer:
         batch = await reading.read(desk.connection, self.cursor, desk.topics, desk.names, self._batch)
         if batch.messages:
             await self._work_through(batch.messages, batch.covered, batch.at)
-            self._schedule.heed(batch.at)
+        self._schedule.heed(batch.at)
         self.cursor = max(self.cursor, batch.covered)
         self.unsettled = batch.unsettled
         if self.cursor - self._written >= IDLE_PROGRESS_AFTER:
@@ -82,13 +77,14 @@ class Consumer:
         return min((one for one in waits if one is not None), default=None)
 
     async def _work_through(self, envelopes: Sequence[Envelope], covered: int, at: datetime) -> None:
+        desk = self._desk
         if not self._suspects:
             try:
                 await self._transact(envelopes, covered, at)
             except Exception as error:
-                if ends_the_turn(error):
+                if desk.ends_the_turn(error):
                     raise
-                log.info("batch.singly", consumer=self._desk.consumer, messages=len(envelopes), error=repr(error))
+                log.info("batch.singly", consumer=desk.consumer, messages=len(envelopes), error=repr(error))
             else:
                 return
         for envelope in envelopes:
@@ -113,20 +109,15 @@ class Consumer:
             desk.ring()
 
     async def _singly(self, envelope: Envelope, at: datetime) -> None:
-        if self._suspects and not await self._begin_counted(envelope):
+        waits = envelope.stream in self._retrying  # then it is not tried now, and not to blame for anything
+        if self._suspects and not waits and not await self._begin_counted(envelope):
             return
-        for redo in range(1, REDO_AT_MOST + 1):
-            try:
-                await self._transact([envelope], envelope.position, at)
-            except Exception as error:
-                if ends_the_turn(error):
-                    raise
-                if isinstance(error, REDO) and redo < REDO_AT_MOST:
-                    log.info("message.redo", position=envelope.position, error=repr(error))
-                    await asyncio.sleep(full_jitter(redo, first_s=0.001, longest_s=REDO_LONGEST_WAIT_S))
-                    continue
-                await self._set_aside(envelope, error)
-            break
+        try:
+            await redoing(lambda: self._transact([envelope], envelope.position, at))
+        except Exception as error:
+            if self._desk.ends_the_turn(error):
+                raise
+            await self._set_aside(envelope, error)
         if self._suspects:
             await self._cleared(envelope)
 
@@ -149,14 +140,15 @@ class Consumer:
     async def _begin_counted(self, envelope: Envelope) -> bool:
         """Counts a try before it is made, since a process before us may have died of this very message."""
         desk = self._desk
-        begun: int = await desk.connection.fetchval(
-            """
-            INSERT INTO bus.attempt AS a (consumer, position, begun) VALUES ($1, $2, 1)
-            ON CONFLICT (consumer, position) DO UPDATE SET begun = a.begun + 1 RETURNING begun
-            """,
-            desk.consumer,
-            envelope.position,
-        )
+        async with desk.under_lease():
+            begun: int = await desk.connection.fetchval(
+                """
+                INSERT INTO bus.attempt AS a (consumer, position, begun) VALUES ($1, $2, 1)
+                ON CONFLICT (consumer, position) DO UPDATE SET begun = a.begun + 1 RETURNING begun
+                """,
+                desk.consumer,
+                envelope.position,
+            )
         if begun <= DEFAULT_ATTEMPTS:
             return True
         error = RuntimeError(f"{begun - 1} processes ended while they handled this message")

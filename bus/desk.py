@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from typing import Final
 
 import asyncpg
 
-from bus.connection import Connection, is_away
+from bus.connection import Connection, is_away, is_producer_expired
 from bus.errors import LeaseLost
 from bus.handling import Handling
 from bus.lease import Lease
@@ -69,6 +70,13 @@ class Desk:
         except asyncpg.PostgresError as error:
             raise _lease_lost_or(error) from error
 
+    @asynccontextmanager
+    async def under_lease(self) -> AsyncIterator[None]:
+        """A short transaction in which a worker that lost its lease writes nothing."""
+        async with self.connection.transaction():
+            await self.check_lease()
+            yield
+
     async def failure(self, envelope: Envelope) -> list[Said]:
         """What is said when a message is given up: a command's sender is told."""
         kind = self.catalogue.get(envelope.name)
@@ -94,10 +102,11 @@ class Desk:
         row = None if kind is None else self.handling.row(kind)
         return (DEFAULT_ATTEMPTS, AfterLastAttempt.SKIP) if row is None else (row.attempts, row.after_last)
 
-
-def ends_the_turn(error: BaseException) -> bool:
-    """Whether an error is about the worker (its database or lease is gone) and not about a message."""
-    return isinstance(error, LeaseLost) or is_away(error)
+    def ends_the_turn(self, error: BaseException) -> bool:
+        """Whether an error is about the worker (its database, lease or producer is gone) and not about a message."""
+        if isinstance(error, asyncpg.InterfaceError) and not self.connection.is_closed():
+            return False  # the connection is well: a handler used it wrongly
+        return isinstance(error, LeaseLost) or is_away(error) or is_producer_expired(error)
 
 
 def _lease_lost_or(error: asyncpg.PostgresError) -> Exception:

@@ -12,13 +12,14 @@ import asyncpg
 import structlog
 
 from bus.backoff import full_jitter
-from bus.connection import Connection, Pool, is_away
+from bus.connection import ACQUIRE_TIMEOUT_S, Connection, Pool, is_passing
 from bus.message import Command
 from bus.outbox import Producer
 from bus.tasks import unless
 
 BUFFER: Final = 10_000
 TOGETHER: Final = 1_000
+APPEND_TIMEOUT_S: Final = 3.0
 GIVE_UP_AFTER_S: Final = 8.0
 RETRY_LONGEST_S: Final = 0.5
 RETRY_AFTER_S: Final = 2
@@ -74,12 +75,14 @@ class GroupCommit:
         self._producer = producer
         self._ring = ring
         self._buffer: list[_Waiting] = []
+        self._taken: list[_Waiting] = []
         self._wanted = asyncio.Event()
         self._stopping = asyncio.Event()
+        self._ended = False
 
     async def accept(self, asked: Asked) -> Accepted:
         """Returns once the command is durable. Raises Overloaded, and Unacceptable for what no retry would mend."""
-        if len(self._buffer) >= BUFFER or self._stopping.is_set():
+        if len(self._buffer) >= BUFFER or self._ended or self._stopping.is_set() or not self._producer.id:
             raise Overloaded
         waiting = _Waiting(asked, asyncio.get_running_loop().create_future())
         self._buffer.append(waiting)
@@ -87,38 +90,41 @@ class GroupCommit:
         return await waiting.answer
 
     async def run(self, stopping: asyncio.Event) -> None:
-        """Appends until stopped; what was taken by then is still answered."""
-        while True:
-            await unless(stopping, self._wanted.wait())
-            if stopping.is_set():
-                self._stopping.set()
-            self._wanted.clear()
-            while self._buffer:
-                together, self._buffer = self._buffer[:TOGETHER], self._buffer[TOGETHER:]
-                await self._flush(together)
-            if self._stopping.is_set():
-                return
+        """Appends until stopped; what was taken by then is still answered, however this ends."""
+        self._stopping = stopping
+        try:
+            while not self._ended:
+                await unless(stopping, self._wanted.wait())
+                self._ended = stopping.is_set()
+                self._wanted.clear()
+                while self._buffer:
+                    self._taken, self._buffer = self._buffer[:TOGETHER], self._buffer[TOGETHER:]
+                    if not await self._flush(self._taken) and stopping.is_set():
+                        return
+        finally:
+            self._ended = True
+            _answer_all([*self._taken, *self._buffer], Overloaded())
 
-    async def _flush(self, together: Sequence[_Waiting]) -> None:
-        """Commits these commands; if one of them cannot be taken, the others still are."""
+    async def _flush(self, together: Sequence[_Waiting]) -> bool:
+        """Commits these commands; if one of them cannot be taken, the others still are. False: the database is away."""
         try:
             accepted = await self._commit([one.asked for one in together])
         except Overloaded as overloaded:
             _answer_all(together, overloaded)
-            return
-        except asyncpg.PostgresError as error:
+            return False
+        except (asyncpg.PostgresError, ValueError) as error:
             if len(together) == 1:
                 log.exception("command.unacceptable", name=together[0].asked.command.name)
                 _answer_all(together, Unacceptable(str(error)))
-                return
+                return True
             middle = len(together) // 2
-            await self._flush(together[:middle])
-            await self._flush(together[middle:])
-            return
+            first = await self._flush(together[:middle])
+            return await self._flush(together[middle:]) and first
         self._ring()
         for waiting, answer in zip(together, accepted, strict=True):
             if not waiting.answer.done():
                 waiting.answer.set_result(answer)
+        return True
 
     async def _commit(self, asked: Sequence[Asked]) -> list[Accepted]:
         """One call, one commit. If its answer is lost, the same call is made again: the keys tell what is there."""
@@ -126,16 +132,23 @@ class GroupCommit:
         failures = 0
         while True:
             try:
-                async with self._pool.acquire(timeout=5.0) as connection:
-                    return await accept_all(connection, self._producer.id, asked)
+                async with self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
+                    return await self._accept_on(connection, asked)
             except Exception as error:
-                if not is_away(error):
+                if not is_passing(error):
                     raise
                 failures += 1
                 log.warning("group-commit.again", commands=len(asked), error=repr(error), failures=failures)
-                if asyncio.get_running_loop().time() > deadline:
+                if self._stopping.is_set() or asyncio.get_running_loop().time() > deadline:
                     raise Overloaded from error
                 await asyncio.sleep(full_jitter(failures, first_s=0.02, longest_s=RETRY_LONGEST_S))
+
+    async def _accept_on(self, connection: Connection, asked: Sequence[Asked]) -> list[Accepted]:
+        try:
+            return await accept_all(connection, self._producer.id, asked)
+        except TimeoutError:
+            connection.terminate()  # giving it back would wait once more for a server that does not answer
+            raise
 
 
 async def accept_all(connection: Connection, producer: int, asked: Sequence[Asked]) -> list[Accepted]:
@@ -158,6 +171,7 @@ async def accept_all(connection: Connection, producer: int, asked: Sequence[Aske
         [one.command.model_dump_json() for one in asked],
         [one.command.correlation(one.id) for one in asked],
         [one.actor for one in asked],
+        timeout=APPEND_TIMEOUT_S,
     )
     return [Accepted(id=row["id"], verdict=row["verdict"]) for row in rows]
 

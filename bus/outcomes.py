@@ -12,7 +12,7 @@ from uuid import UUID
 import structlog
 
 from bus.bell import Bell
-from bus.connection import Pool, is_away
+from bus.connection import ACQUIRE_TIMEOUT_S, Pool, is_passing
 from bus.tasks import set_within
 
 LOOK_AT_LEAST_EVERY_S: Final = 0.5
@@ -59,7 +59,7 @@ class Outcomes:
         return (await self._find([command])).get(command)
 
     async def known(self, command: UUID) -> Known | None:
-        async with self._pool.acquire(timeout=5.0) as connection:
+        async with self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
             row = await connection.fetchrow(
                 "SELECT id AS command, actor, name, at FROM bus.accepted WHERE id = $1", command
             )
@@ -90,7 +90,7 @@ class Outcomes:
             try:
                 await self._look()
             except Exception as error:
-                if not is_away(error):
+                if not is_passing(error):
                     raise
                 log.warning("outcomes.waits", error=repr(error))
             if not self._waiting:
@@ -106,7 +106,7 @@ class Outcomes:
                     answer.set_result(outcome)
 
     async def _find(self, commands: list[UUID]) -> dict[UUID, Outcome]:
-        async with self._pool.acquire(timeout=5.0) as connection:
+        async with self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
             rows = await connection.fetch(
                 """
                 SELECT u.command, u.status, (SELECT max(epoch) FROM bus.epoch) AS epoch, u.position, u.at, o.name,

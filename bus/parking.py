@@ -102,13 +102,14 @@ async def let_wait(connection: Connection, consumer: str, envelopes: Sequence[En
 
 
 async def waiting(
-    connection: Connection, parked: Parked, topics: Sequence[str], names: Sequence[str]
+    connection: Connection, consumer: str, parked: Parked, topics: Sequence[str], names: Sequence[str]
 ) -> list[Envelope]:
-    """The messages of a parked stream from its head on, in order."""
+    """The messages of a parked stream from its head on, in order; those given up on the way are left out."""
     rows = await connection.fetch(
         f"""
-        SELECT {MESSAGE_COLUMNS} FROM bus.outbox
+        SELECT {MESSAGE_COLUMNS} FROM bus.outbox AS o
         WHERE topic = ANY ($1::bus.topic[]) AND stream = $2 AND position BETWEEN $3 AND $4 AND name = ANY ($5::text[])
+          AND NOT EXISTS (SELECT FROM bus.dead_letter AS d WHERE d.consumer = $6 AND d.position = o.position)
         ORDER BY position LIMIT {DRAIN_AT_ONCE}
         """,  # noqa: S608 - constants of this package
         topics,
@@ -116,6 +117,7 @@ async def waiting(
         parked.head,
         parked.last,
         names,
+        consumer,
     )
     return [Envelope(*row) for row in rows]
 
@@ -154,6 +156,11 @@ async def move_on(connection: Connection, consumer: str, envelope: Envelope) -> 
         envelope.position,
     )
     return False
+
+
+async def forget(connection: Connection, consumer: str, stream: str) -> None:
+    """Nothing of the stream waits any more."""
+    await connection.execute("DELETE FROM bus.parked WHERE consumer = $1 AND stream = $2", consumer, stream)
 
 
 async def try_later(

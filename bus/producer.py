@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
 import structlog
 
 from bus.backoff import full_jitter
-from bus.connection import DATABASE_AWAY, Pool
+from bus.clock import now
+from bus.connection import ACQUIRE_TIMEOUT_S, DATABASE_AWAY, PASSING, Pool
 
 RENEW_AFTER_SHARE: Final = 0.5  # of the token's life
+LOOK_EVERY_S: Final = 10.0  # at the clock: a machine that sleeps does not feel the time pass
 RENEWAL_LONGEST_WAIT_S: Final = 30.0
 
 log = structlog.get_logger(__name__)
@@ -46,7 +49,8 @@ class Registration:
         self._boot = boot
         self._names = list(names)
         self._obtain = obtain
-        self._token: ServiceToken | None = None
+        self._renew_at: datetime | None = None  # on this machine's clock, whatever auth's says
+        self._renew_at_s = 0.0  # and on its monotonic one: whichever comes first
         self.id = 0
 
     async def register(self) -> None:
@@ -55,7 +59,7 @@ class Registration:
         while True:
             try:
                 await self._renew()
-            except (AuthAway, *DATABASE_AWAY) as away:
+            except (AuthAway, *DATABASE_AWAY, *PASSING) as away:
                 failures += 1
                 wait_s = full_jitter(failures, longest_s=RENEWAL_LONGEST_WAIT_S if self.id else 1.0)
                 log.warning("producer.waiting-for-auth", error=repr(away), wait_s=round(wait_s, 2))
@@ -66,15 +70,14 @@ class Registration:
     async def keep(self) -> None:
         """Renews at half of each token's life, until cancelled."""
         while True:
-            assert self._token is not None, "register first"
-            life = self._token.expires_at - self._token.issued_at
-            renew_at = self._token.issued_at + life * RENEW_AFTER_SHARE
-            await asyncio.sleep(max(0.0, (renew_at - datetime.now(UTC)).total_seconds()))
+            assert self._renew_at is not None, "register first"
+            while (left_s := self._renew_at_s - time.monotonic()) > 0 and now() < self._renew_at:  # noqa: ASYNC110
+                await asyncio.sleep(min(left_s, LOOK_EVERY_S))
             await self.register()
 
     async def _renew(self) -> None:
         token = await self._obtain(self._boot, self._names)
-        async with self._pool.acquire(timeout=5.0) as connection:
+        async with self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
             self.id = await connection.fetchval(
                 "SELECT bus.register_producer($1, $2, $3, $4, $5)",
                 self._boot,
@@ -83,5 +86,7 @@ class Registration:
                 token.token,
                 token.expires_at,
             )
-        self._token = token
+        renew_after = (token.expires_at - token.issued_at) * RENEW_AFTER_SHARE
+        self._renew_at = now() + renew_after
+        self._renew_at_s = time.monotonic() + renew_after.total_seconds()
         log.info("producer.registered", producer=self.id, until=token.expires_at.isoformat())

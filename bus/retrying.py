@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import Final
 
 import structlog
 
 from bus import parking
 from bus.backoff import full_jitter
-from bus.desk import Desk, ends_the_turn
+from bus.desk import Desk
 from bus.errors import Later, UnknownMessage
 from bus.message import Envelope
+from bus.redoing import redoing
 from bus.service import AfterLastAttempt
 
 UNKNOWN_RETRY_S: Final = 30.0
@@ -66,16 +68,22 @@ class Retrying:
 
     async def _drain(self, parked: parking.Parked) -> None:
         desk = self._desk
-        for envelope in await parking.waiting(desk.connection, parked, desk.topics, desk.names):
-            attempts = await parking.begin_attempt(desk.connection, desk.consumer, envelope)
+        waiting = await parking.waiting(desk.connection, desk.consumer, parked, desk.topics, desk.names)
+        if not waiting:  # what waits there is no longer heard
+            async with desk.under_lease():
+                await parking.forget(desk.connection, desk.consumer, parked.stream)
+            self._streams.discard(parked.stream)
+        for envelope in waiting:
+            async with desk.under_lease():
+                attempts = await parking.begin_attempt(desk.connection, desk.consumer, envelope)
             most, _ = desk.attempts_of(envelope)
             if attempts > most:  # the last try ended with its process
                 await self._last_failure(envelope, RuntimeError("the process ended during the last try"), attempts)
                 return
             try:
-                await self._try(envelope)
+                await redoing(partial(self._try, envelope))
             except Exception as error:
-                if ends_the_turn(error):
+                if desk.ends_the_turn(error):
                     raise
                 await self._failed_again(envelope, error, attempts)
                 return
@@ -98,14 +106,15 @@ class Retrying:
         desk = self._desk
         most, _ = desk.attempts_of(envelope)
         if attempts < most or _uncounted(error):
-            await parking.try_later(
-                desk.connection,
-                desk.consumer,
-                envelope,
-                error,
-                after_s=_wait_s(error, attempts),
-                uncount=_uncounted(error),
-            )
+            async with desk.under_lease():
+                await parking.try_later(
+                    desk.connection,
+                    desk.consumer,
+                    envelope,
+                    error,
+                    after_s=_wait_s(error, attempts),
+                    uncount=_uncounted(error),
+                )
         else:
             await self._last_failure(envelope, error, attempts)
 
@@ -114,7 +123,8 @@ class Retrying:
         desk = self._desk
         _, after_last = desk.attempts_of(envelope)
         if after_last is AfterLastAttempt.HOLD:
-            await parking.hold(desk.connection, desk.consumer, envelope)
+            async with desk.under_lease():
+                await parking.hold(desk.connection, desk.consumer, envelope)
             log.error("stream.held", stream=envelope.stream, position=envelope.position, error=repr(error))
             return
         async with desk.connection.transaction():

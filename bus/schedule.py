@@ -6,7 +6,6 @@ import time
 from datetime import datetime
 from typing import Final
 
-from bus.connection import Connection
 from bus.desk import Desk
 from bus.message import Catalogue
 from bus.outbox import Said
@@ -20,6 +19,8 @@ class Schedule:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self._commands = Catalogue(desk.service.asks_itself)
+        self._names = self._commands.names
+        self._versions = [self._commands[name].version for name in self._names]
         self._due_at: float | None = None  # on the monotonic clock
 
     async def open(self) -> None:
@@ -44,7 +45,7 @@ class Schedule:
         if self._due_at is None or time.monotonic() < self._due_at:
             return False
         async with self._desk.connection.transaction():
-            said = await _take_due(self._desk.connection, self._desk.consumer, self._commands)
+            said = await self._take_due()
             await self._desk.check_lease()
             await self._desk.outbox.append(self._desk.connection, said)
         if said:
@@ -55,34 +56,46 @@ class Schedule:
     async def _look_ahead(self) -> None:
         seconds = await self._desk.connection.fetchval(
             """
-            SELECT extract(epoch FROM min(due_at) - clock_timestamp())::float8 FROM bus.scheduled WHERE service = $1
+            SELECT extract(epoch FROM min(s.due_at) - clock_timestamp())::float8
+            FROM bus.scheduled AS s
+            JOIN unnest($2::text[], $3::smallint[]) AS k (name, version) ON k.name = s.name AND s.schema <= k.version
+            WHERE s.service = $1
             """,
             self._desk.consumer,
+            self._names,
+            self._versions,
         )
         self._due_at = None if seconds is None else time.monotonic() + seconds
 
+    async def _take_due(self) -> list[Said]:
+        """Takes what is due out of the schedule, to be appended in the same transaction.
 
-async def _take_due(connection: Connection, service: str, catalogue: Catalogue) -> list[Said]:
-    """Takes what is due out of the schedule, to be appended in the same transaction."""
-    rows = await connection.fetch(
+        What only newer code knows how to say stays where it is.
         """
-        WITH due AS (
-            SELECT service, key FROM bus.scheduled
-            WHERE service = $1 AND due_at <= clock_timestamp()
-            ORDER BY due_at LIMIT $2 FOR UPDATE
+        rows = await self._desk.connection.fetch(
+            """
+            WITH due AS (
+                SELECT s.service, s.key
+                FROM bus.scheduled AS s
+                JOIN unnest($2::text[], $3::smallint[]) AS k (name, version)
+                    ON k.name = s.name AND s.schema <= k.version
+                WHERE s.service = $1 AND s.due_at <= clock_timestamp()
+                ORDER BY s.due_at LIMIT $4 FOR UPDATE OF s
+            )
+            DELETE FROM bus.scheduled AS s USING due WHERE s.service = due.service AND s.key = due.key
+            RETURNING s.due_at, s.name, s.schema, s.body, s.cause, s.correlation, s.actor
+            """,
+            self._desk.consumer,
+            self._names,
+            self._versions,
+            SEND_AT_ONCE,
         )
-        DELETE FROM bus.scheduled AS s USING due WHERE s.service = due.service AND s.key = due.key
-        RETURNING s.due_at, s.name, s.schema, s.body, s.cause, s.correlation, s.actor
-        """,
-        service,
-        SEND_AT_ONCE,
-    )
-    return [
-        Said(
-            message=catalogue[row["name"]].read(row["schema"], row["body"]),
-            actor=row["actor"],
-            correlation=row["correlation"],
-            cause=row["cause"],
-        )
-        for row in sorted(rows, key=lambda row: row["due_at"])
-    ]
+        return [
+            Said(
+                message=self._commands[row["name"]].read(row["schema"], row["body"]),
+                actor=row["actor"],
+                correlation=row["correlation"],
+                cause=row["cause"],
+            )
+            for row in sorted(rows, key=lambda row: row["due_at"])
+        ]

@@ -12,15 +12,15 @@ import structlog
 
 from bus import reading
 from bus.bell import Bell
-from bus.connection import Pool, is_away
+from bus.connection import ACQUIRE_TIMEOUT_S, Pool, is_passing
 from bus.message import Envelope
 from bus.tasks import set_within
 
 FOLLOWER_QUEUE: Final = 1_000
 READ_AT_ONCE: Final = 1_000
-CATCH_UP_AT_MOST: Final = 100_000
 POLL_S: Final = 1.0
 POLL_UNHEARD_S: Final = 0.1
+UNSETTLED_S: Final = 0.005
 TOPICS: Final = ("domain", "telemetry")
 
 log = structlog.get_logger(__name__)
@@ -37,8 +37,9 @@ class ForeignEpoch(Exception):  # noqa: N818 - a finding
 @dataclass(eq=False, slots=True)
 class _Follower:
     names: frozenset[str]
+    position: int  # it has had, or did not want, everything up to here
     queue: asyncio.Queue[Envelope | None]
-    after: int
+    joined: asyncio.Future[int]  # after which position the live reader hands it everything
 
 
 class Tail:
@@ -48,12 +49,12 @@ class Tail:
         self._pool = pool
         self._bell = bell
         self._followers: set[_Follower] = set()
-        self._wanted = asyncio.Event()
+        self._rung = bell.waiter()
         self._cursor = 0
         self.epoch = 0
 
     async def open(self) -> None:
-        async with self._pool.acquire(timeout=5.0) as connection:
+        async with self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
             self.epoch = await connection.fetchval("SELECT max(epoch) FROM bus.epoch")
             self._cursor = await connection.fetchval("SELECT bus.horizon()")
 
@@ -68,64 +69,75 @@ class Tail:
         if after is not None and after[0] != self.epoch:
             raise ForeignEpoch
         start = self._cursor if after is None else after[1]
-        follower = _Follower(frozenset(names), asyncio.Queue(FOLLOWER_QUEUE), start)
-        self._followers.add(follower)
-        self._wanted.set()
+        future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        follower = _Follower(frozenset(names), start, asyncio.Queue(FOLLOWER_QUEUE), future)
         try:
             yield self._messages(follower)
         finally:
             self._followers.discard(follower)
 
     async def _messages(self, follower: _Follower) -> AsyncIterator[Envelope]:
-        gap_end = self._cursor
-        position = follower.after
-        while position < gap_end:
-            async with self._pool.acquire(timeout=5.0) as connection:
-                batch = await reading.read(connection, position, TOPICS, sorted(follower.names), READ_AT_ONCE)
+        """First what was missed, read at the follower's own pace; then what the live reader hands over.
+
+        It joins when it is near the live end, and reads by itself what lies before the place where it joined.
+        """
+        while not (follower.joined.done() and follower.position >= follower.joined.result()):
+            if follower.position >= self._cursor and not follower.joined.done():
+                self._followers.add(follower)
+                self._rung.set()
+                await follower.joined
+                continue
+            batch = await self._read(follower.position, follower.names)
             for envelope in batch.messages:
+                follower.position = envelope.position
                 yield envelope
-            position = batch.covered
-            if not batch.behind:
-                break
+            follower.position = max(follower.position, batch.covered)
+            if batch.unsettled:
+                await asyncio.sleep(UNSETTLED_S)
         while True:
             live = await follower.queue.get()
             if live is None:
                 raise TooSlow
-            if live.position > position:
+            if live.position > follower.position:
                 yield live
 
     async def run(self) -> None:
         """Reads on until cancelled; with nobody following, it only keeps its place."""
-        rung = self._bell.waiter()
-        try:
-            while True:
-                rung.clear()
-                busy = False
-                try:
-                    busy = await self._read_on()
-                except Exception as error:
-                    if not is_away(error):
-                        raise
-                    log.warning("tail.waits", error=repr(error))
-                if busy:
-                    continue
-                await set_within(rung, POLL_S if self._bell.listening else POLL_UNHEARD_S)
-        finally:
-            self._bell.forget(rung)
+        while True:
+            self._rung.clear()
+            patience_s = POLL_S if self._bell.listening else POLL_UNHEARD_S
+            try:
+                patience_s = min(patience_s, await self._read_on())
+            except Exception as error:
+                if not is_passing(error):
+                    raise
+                log.warning("tail.waits", error=repr(error))
+            if patience_s:
+                await set_within(self._rung, patience_s)
 
-    async def _read_on(self) -> bool:
-        names = sorted(frozenset().union(*(one.names for one in self._followers)))
-        async with self._pool.acquire(timeout=5.0) as connection:
-            if not names:
+    async def _read_on(self) -> float:
+        """Reads once for all who follow; returns the seconds until something is worth looking for without a ring."""
+        followers = list(self._followers)
+        for follower in followers:
+            if not follower.joined.done():
+                follower.joined.set_result(self._cursor)
+        if not followers:
+            async with self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
                 self._cursor = max(self._cursor, await connection.fetchval("SELECT bus.horizon()"))
-                return False
-            batch = await reading.read(connection, self._cursor, TOPICS, names, READ_AT_ONCE)
+            return POLL_S
+        batch = await self._read(self._cursor, frozenset().union(*(one.names for one in followers)))
         for envelope in batch.messages:
-            for follower in list(self._followers):
-                if envelope.name in follower.names:
+            for follower in followers:
+                if envelope.name in follower.names and follower in self._followers:
                     self._hand(follower, envelope)
         self._cursor = max(self._cursor, batch.covered)
-        return batch.behind or batch.unsettled
+        if batch.behind:
+            return 0.0
+        return UNSETTLED_S if batch.unsettled else POLL_S
+
+    async def _read(self, after: int, names: Collection[str]) -> reading.Batch:
+        async with self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
+            return await reading.read(connection, after, TOPICS, sorted(names), READ_AT_ONCE)
 
     def _hand(self, follower: _Follower, envelope: Envelope) -> None:
         if follower.queue.qsize() >= FOLLOWER_QUEUE - 1:

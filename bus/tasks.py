@@ -14,30 +14,38 @@ T = TypeVar("T")
 async def running(*coroutines: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
     """Runs coroutines beside a block. If one fails, the block is cancelled and the failure raised from here."""
     block = asyncio.current_task()
+    assert block is not None, "running() is used inside a task"
+    cancelled_before = block.cancelling()
     failures: list[BaseException] = []
+    inside = True
 
     def ended(task: asyncio.Task[None]) -> None:
         failure = None if task.cancelled() else task.exception()
-        if failure is not None:
+        if failure is not None and inside:
             failures.append(failure)
-            if block is not None:
+            if len(failures) == 1:
                 block.cancel()
 
     tasks = [asyncio.create_task(coroutine) for coroutine in coroutines]
     for task in tasks:
         task.add_done_callback(ended)
     try:
-        yield
-    except asyncio.CancelledError:
-        if failures:
+        try:
+            yield
+        finally:
+            inside = False
+            for task in tasks:
+                task.cancel()
+            if tasks:
+                await asyncio.wait(tasks)
+    except BaseException:
+        # Our own cancellation is taken back; somebody else's goes on.
+        if failures and block.uncancel() <= cancelled_before:
             raise failures[0] from None
         raise
-    finally:
-        for task in tasks:
-            task.remove_done_callback(ended)
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
+    if failures:  # and the block went on in spite of it
+        block.uncancel()
+        raise failures[0]
 
 
 async def set_within(event: asyncio.Event, timeout_s: float) -> bool:
@@ -62,6 +70,8 @@ async def unless(stopping: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | N
         if not task.done():
             task.cancel()
             await asyncio.wait({task})
+            if not task.cancelled():
+                task.exception()  # it had its chance to say so
 
 
 async def set_after(first: asyncio.Event, then: asyncio.Event) -> None:

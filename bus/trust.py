@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
 from typing import Final, Protocol
 from uuid import UUID
 
+import asyncpg
 import structlog
 
 from bus.connection import Connection
@@ -25,6 +27,10 @@ class Statement(Protocol):
     def boot(self) -> UUID: ...
     @property
     def names(self) -> Sequence[str]: ...
+    @property
+    def token_id(self) -> UUID: ...
+    @property
+    def expires_at(self) -> datetime: ...
 
 
 VerifyStatement = Callable[[str], Awaitable[Statement | None]]
@@ -45,11 +51,23 @@ class Trust:
         return [one for one in envelopes if one.name not in self._entitled[one.producer]]
 
     async def _names_of(self, connection: Connection, producer: int) -> frozenset[str]:
-        row = await connection.fetchrow("SELECT role, boot, token FROM bus.producer WHERE id = $1", producer)
+        row = await connection.fetchrow(
+            "SELECT role, boot, token_id, token, expires_at FROM bus.producer WHERE id = $1", producer
+        )
         if row is None:
             return NOBODY
         statement = await self._verify(row["token"])
-        if statement is None or statement.role != row["role"] or statement.boot != row["boot"]:
+        if statement is None or not _is_of(statement, row):
             log.error("trust.producer-refused", producer=producer, role=row["role"])
             return NOBODY
         return frozenset(statement.names)
+
+
+def _is_of(statement: Statement, registered: asyncpg.Record) -> bool:
+    """Whether a producer registered what its token says: this role, this boot, once, and for no longer."""
+    return bool(
+        statement.role == registered["role"]
+        and statement.boot == registered["boot"]
+        and statement.token_id == registered["token_id"]
+        and statement.expires_at >= registered["expires_at"]
+    )

@@ -13,9 +13,10 @@ import structlog
 
 from bus.backoff import full_jitter
 from bus.bell import Bell, Ringer
-from bus.connection import Connection, Pool, close, connect, is_away
+from bus.connection import Connection, Pool, close, connect, is_passing
 from bus.consumer import Consumer
-from bus.desk import Desk, ends_the_turn
+from bus.desk import Desk
+from bus.errors import LeaseLost
 from bus.lease import Lease
 from bus.outbox import Outbox
 from bus.producer import Registration
@@ -75,7 +76,7 @@ class Worker:
                 try:
                     await self._turn(stopping)
                 except Exception as error:
-                    if not ends_the_turn(error):
+                    if not (isinstance(error, LeaseLost) or is_passing(error)):
                         raise
                     failures += 1
                     wait_s = full_jitter(failures, first_s=0.05, longest_s=COME_BACK_LONGEST_S)
@@ -141,7 +142,7 @@ async def housekeeping(pool: Pool) -> None:
                     if made:
                         log.info("log.extended", partitions=made)
         except Exception as error:
-            if not is_away(error):
+            if not is_passing(error):
                 raise
             log.warning("housekeeping.waits", error=repr(error))
         extend_in_s -= MARKS_EVERY_S
