@@ -1,0 +1,170 @@
+"""A connection to one freETarget: the target is the server, we read what it says for as long as it lives."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import structlog
+
+from bus.backoff import full_jitter
+from gateway.tracking.address import Address
+from gateway.tracking.clock import DatabaseClock
+from gateway.tracking.frames import Scanner, Wrong
+from gateway.tracking.journal import Entry, Journal
+from gateway.tracking.recorder import Heard
+from gateway.tracking.shots import Sighted, understand
+
+CONNECT_WITHIN_S: Final = 5.0
+CHUNK_BYTES: Final = 16_384
+QUIET_S: Final = 0.3  # after so long without a word, what a target repeats at connection is over
+REPEATS_END_S: Final = 3.0  # or at the latest after this
+NUDGE_AFTER_S: Final = 60.0  # a line end, which a target echoes, shows whether anybody is there
+SILENCE_S: Final = 150.0  # a target says something every two minutes by itself
+RECONNECT_FIRST_S: Final = 0.25
+RECONNECT_LONGEST_S: Final = 10.0
+COMPLAIN_EVERY_S: Final = 10.0
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Counts:
+    """What came of a target since we started."""
+
+    connections: int = 0
+    bytes: int = 0
+    shots: int = 0
+    wrong: int = 0
+
+
+@dataclass(slots=True)
+class Complaints:
+    """Wrong frames are logged, and a target that sends nothing else cannot fill the log."""
+
+    device: str
+    _silent_until: float = field(default=0.0)
+    _kept_back: int = field(default=0)
+
+    def wrong(self, frame: Wrong) -> None:
+        if time.monotonic() < self._silent_until:
+            self._kept_back += 1
+            return
+        log.warning("frame.wrong", device=self.device, reason=frame.reason, bytes=len(frame.raw), more=self._kept_back)
+        self._silent_until, self._kept_back = time.monotonic() + COMPLAIN_EVERY_S, 0
+
+
+class FreeTarget:
+    """Reads one target, over as many connections as it takes."""
+
+    def __init__(
+        self,
+        address: Address,
+        lane: str,
+        face: str,
+        clock: DatabaseClock,
+        journal: Journal,
+        put: Callable[[Sequence[Heard]], Awaitable[None]],
+    ) -> None:
+        self._address = address
+        self._lane = lane
+        self._face = face
+        self._clock = clock
+        self._journal = journal
+        self._put = put
+        self._complaints = Complaints(address.device)
+        self.connected = False
+        self.counts = Counts()
+
+    async def run(self) -> None:
+        """Connects, reads, and connects again, until cancelled."""
+        failures = 0
+        while True:
+            try:
+                reader, writer = await _connect(self._address)
+            except OSError as error:  # a timeout is one as well
+                failures += 1
+                if failures == 1:
+                    log.warning("target.away", device=self._address.device, error=repr(error))
+            else:
+                said = self.counts.bytes
+                await self._read_until_it_ends(reader, writer)
+                failures = 1 if self.counts.bytes > said else failures + 1
+            await asyncio.sleep(full_jitter(failures, first_s=RECONNECT_FIRST_S, longest_s=RECONNECT_LONGEST_S))
+
+    async def _read_until_it_ends(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.counts.connections += 1
+        self.connected = True
+        log.info("target.connected", device=self._address.device, lane=self._lane)
+        scanner = Scanner()
+        try:
+            await self._put(await self._repeats(reader, scanner))
+            while chunk := await _read(reader, writer):
+                await self._put(await self._heard(chunk, scanner, live=True))
+        except OSError as error:
+            log.info("target.lost", device=self._address.device, error=repr(error))
+        finally:
+            self.connected = False
+            writer.close()
+
+    async def _repeats(self, reader: asyncio.StreamReader, scanner: Scanner) -> list[Heard]:
+        """What a target tells at once may be long past. It is taken together, so that the last dates the others."""
+        repeated: list[Heard] = []
+        ends_s = time.monotonic() + REPEATS_END_S
+        while time.monotonic() < ends_s:
+            try:
+                async with asyncio.timeout(QUIET_S):
+                    chunk = await reader.read(CHUNK_BYTES)
+            except TimeoutError:
+                break
+            if not chunk:
+                break
+            repeated += await self._heard(chunk, scanner, live=False)
+        return repeated
+
+    async def _heard(self, chunk: bytes, scanner: Scanner, *, live: bool) -> list[Heard]:
+        """The shots in a chunk; their frames, and wrong ones, are kept in the journal first."""
+        at = self._clock.now()
+        self.counts.bytes += len(chunk)
+        shots: list[Sighted] = []
+        entries: list[Entry] = []
+        for one in scanner.feed(chunk):
+            told = understand(one)
+            if told is None:
+                continue
+            if isinstance(told, Wrong):
+                self.counts.wrong += 1
+                self._complaints.wrong(told)
+            else:
+                shots.append(told)
+            entries.append(Entry.of(self._address.device, "tcp", at, one.raw, told))
+        self.counts.shots += len(shots)
+        if entries:
+            await asyncio.to_thread(self._journal.keep, entries)
+        return [Heard(self._address.device, self._lane, shot, at, live, self._face) for shot in shots]
+
+
+async def _connect(address: Address) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    async with asyncio.timeout(CONNECT_WITHIN_S):
+        reader, writer = await asyncio.open_connection(address.host, address.port, limit=CHUNK_BYTES)
+    connection: socket.socket = writer.get_extra_info("socket")
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in (("TCP_KEEPIDLE", 15), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3), ("TCP_USER_TIMEOUT", 30_000)):
+        if hasattr(socket, option):  # not every system has them all
+            connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
+    return reader, writer
+
+
+async def _read(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
+    """The next chunk; empty at the end. Raises TimeoutError for a target that has fallen silent."""
+    try:
+        async with asyncio.timeout(NUDGE_AFTER_S):
+            return await reader.read(CHUNK_BYTES)
+    except TimeoutError:
+        writer.write(b"\r\n")
+    async with asyncio.timeout(SILENCE_S - NUDGE_AFTER_S):
+        return await reader.read(CHUNK_BYTES)
