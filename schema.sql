@@ -197,6 +197,7 @@ DECLARE
     leaf   text;
     made   integer := 0;
 BEGIN
+    LOCK TABLE bus.outbox IN SHARE UPDATE EXCLUSIVE MODE;  -- one at a time; readers and writers pass
     FOREACH topic IN ARRAY ARRAY['domain', 'telemetry'] LOOP
         FOR span IN first .. first + ahead LOOP
             leaf := format('outbox_%s_%s', topic, span);
@@ -216,6 +217,7 @@ BEGIN
     END LOOP;
     RETURN made;
 END $$;
+
 -- The mark's key: a namespace in the top 16 bits, a position in the other 48.
 CREATE FUNCTION bus.mark_namespace() RETURNS bigint LANGUAGE sql IMMUTABLE AS 'SELECT 61::bigint << 48';
 
@@ -264,9 +266,14 @@ BEGIN
     RETURN least(last, lowest);
 END $$;
 
+-- How many positions one read covers at most: whoever reads few names from far back gets on step by step, each well
+-- inside its statement_timeout.
+CREATE FUNCTION bus.read_span() RETURNS bigint LANGUAGE sql IMMUTABLE AS 'SELECT 500000::bigint';
+
 -- Messages after a position, in order, up to the horizon, of these topics and names (NULL: all names).
--- One row more comes last, without a name: its position is the horizon, its revision the sequence's last value (so the
--- reader knows whether something may still appear), its time this database's clock.
+-- One row more comes last, without a name: its position is how far this read covers, its schema 1 if the horizon lies
+-- beyond that, its revision the sequence's last value (so the reader knows whether something may still appear), its
+-- time this database's clock.
 CREATE FUNCTION bus.read(after bigint, topics bus.topic[], names text[], most integer)
 RETURNS TABLE (
     "position" bigint, topic bus.topic, partition smallint, schema smallint, producer integer, id uuid, cause uuid,
@@ -276,19 +283,20 @@ LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = bus, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
     horizon bigint := bus.horizon();
+    upto    bigint := least(horizon, after + bus.read_span());
     head    bigint;
 BEGIN
     RETURN QUERY
         SELECT o.position, o.topic, o.partition, o.schema, o.producer, o.id, o.cause, o.correlation, o.concludes,
                o.revision, o.at, o.name, o.stream, o.actor, o.body
         FROM bus.outbox AS o
-        WHERE o.position > after AND o.position <= horizon AND o.topic = ANY (topics)
+        WHERE o.position > after AND o.position <= upto AND o.topic = ANY (topics)
           AND (names IS NULL OR o.name = ANY (names))
         ORDER BY o.position
         LIMIT most;
     SELECT last_value INTO head FROM bus.outbox_position;
-    RETURN QUERY SELECT greatest(horizon, after), NULL::bus.topic, NULL::smallint, NULL::smallint, NULL::integer,
-        NULL::uuid, NULL::uuid, NULL::uuid, NULL::uuid, head, clock_timestamp(), NULL::text, NULL::text,
+    RETURN QUERY SELECT greatest(upto, after), NULL::bus.topic, NULL::smallint, (upto < horizon)::integer::smallint,
+        NULL::integer, NULL::uuid, NULL::uuid, NULL::uuid, NULL::uuid, head, clock_timestamp(), NULL::text, NULL::text,
         NULL::text, NULL::jsonb;
 END $$;
 
@@ -409,9 +417,13 @@ BEGIN
         INSERT INTO bus.outbox (topic, partition, schema, producer, id, correlation, at, name, stream, actor, body)
         SELECT 'domain', crc32(convert_to(m.stream, 'UTF8')) & 63, m.schema, accept.producer, m.id, m.correlation,
                clock_timestamp(), m.name, m.stream, m.actor, m.body
-        FROM unnest(ids, names, schemas, streams, bodies, correlations, actors) WITH ORDINALITY
-             AS m (id, name, schema, stream, body, correlation, actor, ordinal)
-        WHERE m.id = ANY (fresh)
+        FROM (
+            SELECT DISTINCT ON (w.id) w.*  -- the very same request may stand here twice
+            FROM unnest(ids, names, schemas, streams, bodies, correlations, actors) WITH ORDINALITY
+                 AS w (id, name, schema, stream, body, correlation, actor, ordinal)
+            WHERE w.id IN (SELECT unnest(fresh))
+            ORDER BY w.id, w.ordinal
+        ) AS m
         ORDER BY m.ordinal;
     END IF;
 
@@ -469,17 +481,16 @@ BEGIN
 
     RETURN QUERY
         WITH told AS (
-            SELECT s.device, s.epoch, count(*) AS n, count(*) FILTER (WHERE s.id = ANY (fresh)) AS recorded,
+            SELECT s.device, s.epoch, count(*) AS n, count(*) FILTER (WHERE s.id IN (SELECT unnest(fresh))) AS recorded,
                    range_agg(int8range(s.number, s.number + 1)) AS numbers
             FROM unnest(devices, epochs, numbers, ids) AS s (device, epoch, number, id) GROUP BY 1, 2
         ), moved AS (
             UPDATE bus.device_shots AS d SET seen = d.seen + t.numbers FROM told AS t
             WHERE d.device = t.device AND d.epoch = t.epoch AND t.recorded > 0
-            RETURNING d.device, d.epoch, d.seen
         )
         SELECT t.device, t.epoch, t.recorded, t.n - t.recorded,
-               coalesce(int8multirange(int8range(lower(m.seen), upper(m.seen))) - m.seen, '{}')
-        FROM told AS t LEFT JOIN moved AS m ON m.device = t.device AND m.epoch = t.epoch;
+               int8multirange(int8range(lower(d.seen + t.numbers), upper(d.seen + t.numbers))) - (d.seen + t.numbers)
+        FROM told AS t JOIN bus.device_shots AS d ON d.device = t.device AND d.epoch = t.epoch;
 
     IF EXISTS (SELECT FROM bus.device_shots AS d
                WHERE (d.device, d.epoch) IN (SELECT * FROM unnest(devices, epochs))
@@ -494,7 +505,7 @@ BEGIN
         SELECT 'telemetry', crc32(convert_to(s.stream, 'UTF8')) & 63, record_shots.schema, record_shots.producer, s.id, s.id,
                s.number, clock_timestamp(), record_shots.name, s.stream, s.actor, s.body
         FROM unnest(ids, numbers, streams, actors, bodies) WITH ORDINALITY AS s (id, number, stream, actor, body, ordinal)
-        WHERE s.id = ANY (fresh)
+        WHERE s.id IN (SELECT unnest(fresh))
         ORDER BY s.ordinal;
     END IF;
 END $$;
@@ -511,6 +522,15 @@ CREATE TABLE bus.lease (
     backend_start timestamptz NOT NULL
 );
 
+-- A consumer's lease belongs to the role of its name; nobody takes, prolongs or gives back another's.
+CREATE FUNCTION bus.check_lease_name(name text) RETURNS void
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = bus, pg_temp AS $$
+BEGIN
+    IF name LIKE 'consumer:%' THEN
+        PERFORM bus.check_consumer(split_part(name, ':', 2));
+    END IF;
+END $$;
+
 -- Takes a lease that is free, expired, or whose holder's connection has ended. Returns its fence, and whether the
 -- holder before went without giving it back; no row if somebody holds it.
 CREATE FUNCTION bus.take_lease(name text, holder uuid, lasts interval) RETURNS TABLE (fence bigint, unclean boolean)
@@ -520,6 +540,7 @@ DECLARE
     started timestamptz := (SELECT a.backend_start FROM pg_stat_activity AS a WHERE a.pid = pg_backend_pid());
     was     bus.lease;
 BEGIN
+    PERFORM bus.check_lease_name(name);
     INSERT INTO bus.lease AS l (name, holder, fence, expires_at, released, backend, backend_start)
     VALUES (take_lease.name, take_lease.holder, 1, clock_timestamp() + lasts, false, pg_backend_pid(), started)
     ON CONFLICT DO NOTHING;
@@ -544,16 +565,19 @@ END $$;
 CREATE FUNCTION bus.renew_lease(name text, fence bigint, lasts interval) RETURNS boolean
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = bus, pg_temp AS $$
 BEGIN
+    PERFORM bus.check_lease_name(name);
     UPDATE bus.lease AS l SET expires_at = clock_timestamp() + lasts
     WHERE l.name = renew_lease.name AND l.fence = renew_lease.fence AND l.expires_at > clock_timestamp();
     RETURN FOUND;
 END $$;
 
 CREATE FUNCTION bus.release_lease(name text, fence bigint) RETURNS void
-LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = bus, pg_temp AS $$
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = bus, pg_temp AS $$
+BEGIN
+    PERFORM bus.check_lease_name(name);
     UPDATE bus.lease AS l SET released = true, expires_at = clock_timestamp()
     WHERE l.name = release_lease.name AND l.fence = release_lease.fence;
-$$;
+END $$;
 
 -- What each consumer has gone through, a row a batch, never changed: (from_position, to_position] of the partitions
 -- in the mask, of which `count` messages were its own; `digest` is the xor of their positions' hashes. The cursor is
@@ -680,8 +704,9 @@ CREATE POLICY own ON bus.scheduled USING (session_user = 'firingline_' || servic
 -- How long a transaction may hold a mark before it is ended: everybody's horizon waits behind it.
 CREATE FUNCTION bus.mark_limit() RETURNS interval LANGUAGE sql IMMUTABLE AS $$ SELECT interval '3 seconds' $$;
 
--- Ends the connections that hold a mark in a transaction older than the limit; returns whom. A superuser's cannot be
--- ended from here: it is returned all the same, for the operator to see.
+-- Ends the connections that hold a mark and have stood still for longer than the limit: in one statement, or between
+-- two (a batch that worked for longer and has only just taken its mark is left alone). Returns whom. A superuser's
+-- cannot be ended from here: it is returned all the same, for the operator to see.
 CREATE FUNCTION bus.end_stale_marks() RETURNS TABLE (pid integer, role name, age interval, ended boolean)
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = bus, pg_temp AS $$
 #variable_conflict use_column
@@ -689,7 +714,8 @@ BEGIN
     FOR pid, role, age, ended IN
         SELECT a.pid, a.usename, clock_timestamp() - a.xact_start, NOT r.rolsuper
         FROM pg_stat_activity AS a JOIN pg_roles AS r ON r.oid = a.usesysid
-        WHERE a.xact_start < clock_timestamp() - bus.mark_limit() AND a.pid <> pg_backend_pid()
+        WHERE a.datname = current_database() AND a.pid <> pg_backend_pid()
+          AND a.state_change < clock_timestamp() - bus.mark_limit()
           AND EXISTS (
               SELECT FROM pg_locks AS l
               WHERE l.pid = a.pid AND l.locktype = 'advisory' AND l.objsubid = 1 AND l.granted

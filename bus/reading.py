@@ -34,11 +34,12 @@ async def read(
     trailer = rows.pop()
     messages = [Envelope(*row) for row in rows]
     full = len(messages) == most
-    horizon: int = trailer["position"]
+    covered: int = trailer["position"]
+    behind = full or trailer["schema"] == 1
     return Batch(
         messages=messages,
-        covered=messages[-1].position if full else horizon,
-        behind=full,
-        unsettled=not full and trailer["revision"] > horizon,
+        covered=messages[-1].position if full else covered,
+        behind=behind,
+        unsettled=not behind and trailer["revision"] > covered,
         at=trailer["at"],
     )
