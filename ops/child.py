@@ -12,7 +12,7 @@ from typing import Final
 from ops.bounded_log import BoundedLog
 from ops.process import GRACE_S, PARENT_FD
 
-STOP_S: Final = GRACE_S + 0.5
+STOP_S: Final = GRACE_S + 0.25
 LAST_WORDS_S: Final = 0.5
 
 

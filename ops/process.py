@@ -20,7 +20,7 @@ else:
     from uvloop import new_event_loop
 
 PARENT_FD: Final = "FIRINGLINE_PARENT_FD"
-GRACE_S: Final = 3.0  # of the 5 s in which everything stops, PostgreSQL, which stops last, keeps the rest
+GRACE_S: Final = 2.5  # of the 5 s in which everything stops, PostgreSQL, which stops last, keeps the rest
 OUT_OF_PATIENCE: Final = 70
 log = structlog.get_logger()
 
