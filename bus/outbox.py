@@ -82,10 +82,11 @@ class Outbox:
                 concludes, status = _answer(effect)
                 said.append(Said(effect, actor, effect.correlation(correlation), cause, concludes, status))
         if answers is not None and all(one.concludes != answers for one in said):
-            if not said:
-                text = f"a command of {self._service.name} was decided without an event"
+            free = [index for index, one in enumerate(said) if one.concludes is None]
+            if not free:
+                text = f"a command of {self._service.name} was decided without an event that answers it"
                 raise AssertionError(text)
-            said[-1] = replace(said[-1], concludes=answers, status="done")
+            said[free[-1]] = replace(said[free[-1]], concludes=answers, status="done")
         return said
 
     async def apply(self, connection: Connection, events: Iterable[Event]) -> None:
