@@ -1,0 +1,115 @@
+"""Who may use a route, as data: which token it takes, for whom it is open, and what the others may touch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum
+from typing import Final, TypeVar
+from uuid import UUID
+
+import structlog
+from aiohttp import hdrs, web
+
+from bus.tokens import DeviceClaims, TokenRefused, UserClaims
+from gateway.keys import KeyRing
+from gateway.problems import NOT_PERMITTED, UNAUTHENTICATED, Problem
+from handlers.auth.events import Role
+
+CHALLENGE: Final[Mapping[str, str]] = {hdrs.WWW_AUTHENTICATE: "Bearer"}
+
+C = TypeVar("C", UserClaims, DeviceClaims)
+
+log = structlog.get_logger(__name__)
+
+
+class Takes(Enum):
+    """Which token a route takes."""
+
+    NONE = "none"
+    USER = "user"
+    DEVICE = "device"
+
+
+class Owner(Enum):
+    """What must belong to a caller who has none of a route's roles; anything else looks absent."""
+
+    PERSON = "person"  # the person in the path is the caller
+    BOOKING = "booking"  # the booking in the path is the caller's
+    ROWS = "rows"  # the query behind the view keeps to what is the caller's
+    BODY = "body"  # the person named in the body is the caller
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """People in one of `roles` may do everything here; without `own`, nobody else may do anything."""
+
+    takes: Takes
+    roles: frozenset[Role] = frozenset()
+    own: Owner | None = None
+    everyone: bool = False  # whoever has a token of the right kind
+
+
+PUBLIC: Final = Access(Takes.NONE)
+DEVICE: Final = Access(Takes.DEVICE, everyone=True)
+ANYBODY: Final = Access(Takes.USER, everyone=True)
+
+
+def only(*roles: Role) -> Access:
+    return Access(Takes.USER, frozenset(roles))
+
+
+def own_or(own: Owner, *roles: Role) -> Access:
+    return Access(Takes.USER, frozenset(roles), own)
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks. `staff`: has one of the roles for which this route is open without regard to ownership."""
+
+    actor: str
+    person: UUID | None = None
+    device: str | None = None
+    lanes: frozenset[str] = field(default_factory=frozenset)
+    roles: frozenset[str] = field(default_factory=frozenset)
+    staff: bool = False
+    expires_at: datetime | None = None
+
+    @property
+    def viewer(self) -> UUID:
+        """The person who looks; on routes that take a user's token there is one."""
+        assert self.person is not None
+        return self.person
+
+
+NOBODY: Final = Caller(actor="nobody")
+
+
+async def admit(access: Access, keys: KeyRing, request: web.Request) -> Caller:
+    """Who asks, if it is somebody who may ask here at all; raises the problem otherwise."""
+    match access.takes:
+        case Takes.NONE:
+            return NOBODY
+        case Takes.DEVICE:
+            device = await _claims(keys, request, DeviceClaims)
+            return Caller(device.subject, device=device.device, lanes=frozenset(device.lanes))
+        case Takes.USER:
+            user = await _claims(keys, request, UserClaims)
+            roles = frozenset(user.roles)
+            staff = not roles.isdisjoint(access.roles)
+            if not (staff or access.own or access.everyone):
+                log.warning("access.denied", actor=user.subject, method=request.method, path=request.path)
+                raise Problem(NOT_PERMITTED)
+            return Caller(user.subject, person=user.person, roles=roles, staff=staff, expires_at=user.expires_at)
+
+
+async def _claims(keys: KeyRing, request: web.Request, kind: type[C]) -> C:
+    scheme, _, token = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        raise Problem(UNAUTHENTICATED, headers=CHALLENGE)
+    try:
+        return await keys.verify(token, kind)
+    except TokenRefused as refused:
+        log.info("token.refused", kind=kind.typ, why=str(refused), path=request.path)
+        raise Problem(UNAUTHENTICATED, headers=CHALLENGE) from refused

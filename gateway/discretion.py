@@ -1,0 +1,90 @@
+"""What of a message somebody who follows a lane may see: his own and staff everything, others no person."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+from uuid import UUID
+
+from bus.connection import Pool
+from bus.message import Envelope
+from gateway.access import Caller
+from gateway.caught_up import ACQUIRE_TIMEOUT_S
+from handlers.booking.events import (
+    BookingCancelled,
+    BookingConfirmed,
+    BookingRejected,
+    LaneHeld,
+    NoShowReleased,
+    SessionFinished,
+    SessionStarted,
+    ShooterCheckedIn,
+)
+from handlers.booking.views.bookings import BookingView, booking
+from handlers.stats.events import InterimScored, SessionScored
+
+FOLLOWED: Final = tuple(
+    event.name
+    for event in (
+        LaneHeld,
+        BookingConfirmed,
+        BookingRejected,
+        BookingCancelled,
+        NoShowReleased,
+        ShooterCheckedIn,
+        SessionStarted,
+        SessionFinished,
+        InterimScored,
+        SessionScored,
+    )
+)
+PUBLIC: Final = frozenset(
+    {
+        "lane",
+        "discipline",
+        "starts_at",
+        "ends_at",
+        "started_at",
+        "finished_at",
+        "group",
+        "sighters",
+        "misses",
+        "scored_at",
+    }
+)
+REMEMBERED: Final = 1_000
+
+
+class Discretion:
+    """Chooses, for one caller and one lane. What a message does not say of its booking is looked up once."""
+
+    def __init__(self, pool: Pool, caller: Caller, lane: str) -> None:
+        self._pool = pool
+        self._caller = caller
+        self._lane = lane
+        self._bookings: dict[UUID, BookingView | None] = {}
+
+    async def tell(self, envelope: Envelope) -> str | None:
+        """The message's body as JSON, whole or without what is personal; None if it is of another lane."""
+        body: dict[str, Any] = json.loads(envelope.body)
+        terms: dict[str, Any] = body.get("terms", {})
+        lane, person = terms.get("lane") or body.get("lane"), terms.get("person") or body.get("person")
+        if lane not in {None, self._lane}:
+            return None
+        if lane is None or person is None:
+            found = await self._booking(UUID(body.get("booking") or body["session"]))
+            if found is None or found.lane != self._lane:
+                return None
+            person = str(found.person)
+        if self._caller.staff or person == str(self._caller.person):
+            return json.dumps(body)
+        known = {**terms, **body, "lane": self._lane}
+        return json.dumps({name: known[name] for name in sorted(PUBLIC & known.keys())})
+
+    async def _booking(self, id_: UUID) -> BookingView | None:
+        if id_ not in self._bookings:
+            while len(self._bookings) >= REMEMBERED:
+                del self._bookings[next(iter(self._bookings))]
+            async with self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
+                self._bookings[id_] = await booking(connection, id_, viewer=self._caller.viewer, staff=True)
+        return self._bookings[id_]

@@ -1,0 +1,130 @@
+"""Whether the gateway lives, and whether the whole range is at work behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Final, Literal
+
+import asyncpg
+from aiohttp import web
+from pydantic import BaseModel, ConfigDict
+
+from bus.connection import DATABASE_AWAY, Connection
+from gateway.answers import json_response
+from gateway.queries import must_have_none
+from gateway.routing import Documented, Visit
+
+SERVICES: Final = ("auth", "booking", "armory", "payment", "stats")
+STUCK_AFTER_S: Final = 15.0
+ACQUIRE_TIMEOUT_S: Final = 1.0
+QUERY_TIMEOUT_S: Final = 2.0
+
+
+class Alive(BaseModel):
+    """The gateway answers."""
+
+    status: Literal["alive"] = "alive"
+
+
+class ServiceHealth(BaseModel):
+    """How a service is getting on with the log."""
+
+    model_config = ConfigDict(frozen=True)
+
+    service: str
+    at_work: bool  # a process of it holds the lease of its reading
+    behind: int  # how many positions of the log it has not passed yet
+    stuck: bool  # behind, and not moving
+
+
+class Readiness(BaseModel):
+    """Whether everything is at work, and if not, what is missing."""
+
+    model_config = ConfigDict(frozen=True)
+
+    ready: bool
+    database: bool
+    bell: bool
+    registered: bool
+    services: Sequence[ServiceHealth]
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """Answers, which is all it is asked for."""
+
+    deadline_s: ClassVar[float | None] = 1.0
+
+    async def __call__(self, visit: Visit) -> web.StreamResponse:
+        must_have_none(visit.request)
+        return json_response(Alive())
+
+    @property
+    def documented(self) -> Documented:
+        return Documented(summary="Say that the gateway lives.", answers={200: Alive})
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """200 when everything is at work, else 503; what is missing is in the answer."""
+
+    deadline_s: ClassVar[float | None] = 5.0
+
+    async def __call__(self, visit: Visit) -> web.StreamResponse:
+        must_have_none(visit.request)
+        bell, registered = visit.ports.bell.listening, visit.ports.registered()
+        services: list[ServiceHealth] = []
+        try:
+            async with visit.ports.pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
+                services = await _services(connection)
+        except (asyncpg.QueryCanceledError, *DATABASE_AWAY):
+            database = False
+        else:
+            database = True
+        at_work = all(one.at_work and not one.stuck for one in services)
+        readiness = Readiness(
+            ready=database and bell and registered and at_work,
+            database=database,
+            bell=bell,
+            registered=registered,
+            services=services,
+        )
+        return json_response(readiness, status=200 if readiness.ready else 503)
+
+    @property
+    def documented(self) -> Documented:
+        return Documented(summary="Say whether the whole range is at work.", answers={200: Readiness, 503: Readiness})
+
+
+async def _services(connection: Connection) -> list[ServiceHealth]:
+    horizon: int = await connection.fetchval("SELECT bus.horizon()", timeout=QUERY_TIMEOUT_S)
+    rows = await connection.fetch(
+        """
+        SELECT s.service,
+               coalesce(l.expires_at > clock_timestamp() AND NOT l.released, false)
+                   AND EXISTS (SELECT FROM pg_stat_activity AS a WHERE a.pid = l.backend) AS at_work,
+               greatest(0, $2 - coalesce(p.to_position, 0)) AS behind,
+               coalesce(p.at < clock_timestamp() - $3 * interval '1 second', true) AS quiet
+        FROM unnest($1::text[]) WITH ORDINALITY AS s (service, ordinal)
+        LEFT JOIN bus.lease AS l ON l.name = 'consumer:' || s.service
+        LEFT JOIN LATERAL (
+            SELECT p.to_position, p.at FROM bus.progress AS p
+            WHERE p.consumer = s.service ORDER BY p.to_position DESC LIMIT 1
+        ) AS p ON true
+        ORDER BY s.ordinal
+        """,
+        list(SERVICES),
+        horizon,
+        STUCK_AFTER_S,
+        timeout=QUERY_TIMEOUT_S,
+    )
+    return [
+        ServiceHealth(
+            service=row["service"],
+            at_work=row["at_work"],
+            behind=row["behind"],
+            stuck=row["behind"] > 0 and row["quiet"],
+        )
+        for row in rows
+    ]

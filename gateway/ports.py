@@ -1,0 +1,46 @@
+"""What the gateway works with. It is handed in, so that nothing happens at import and tests say what is there."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from aiohttp import web
+
+from bus.bell import Bell
+from bus.connection import Pool
+from bus.group_commit import Accepted, Asked
+from bus.outcomes import Outcomes
+from bus.tail import Tail
+from gateway.auth_endpoint import AuthEndpoint
+from gateway.keys import KeyRing
+from gateway.tracking.push import PushResult
+
+
+class Commands(Protocol):
+    """The way into the log."""
+
+    async def accept(self, asked: Asked) -> Accepted: ...
+
+
+PushShots = Callable[[bytes, str, str], Awaitable[PushResult]]
+"""Records what a device posted for a lane: body, device, lane. Raises Problem for what is wrong with it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ports:
+    """Everything outside of the gateway that it reads from or writes to."""
+
+    pool: Pool
+    bell: Bell
+    commands: Commands
+    outcomes: Outcomes
+    tail: Tail
+    keys: KeyRing
+    auth: AuthEndpoint
+    push_shots: PushShots
+    registered: Callable[[], bool]  # whether the log takes what we append
+
+
+PORTS: Final = web.AppKey("ports", Ports)

@@ -1,0 +1,169 @@
+"""The one table of routes: what can be asked, told and read over HTTP, and by whom."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from gateway import views as read
+from gateway.access import ANYBODY, DEVICE, PUBLIC, Owner, only, own_or
+from gateway.asking import asks
+from gateway.board import ShowsBoard
+from gateway.forwarding import Credentials, forwards
+from gateway.health import Live, Ready
+from gateway.live import Follows
+from gateway.routing import Route
+from gateway.shots import TakesShots
+from gateway.showing import Listing, shows
+from gateway.telling import Tells
+from handlers.armory import commands as armory
+from handlers.armory import views as armory_views
+from handlers.auth import commands as auth
+from handlers.auth import views as auth_views
+from handlers.auth.endpoint import bodies
+from handlers.auth.events import Role
+from handlers.booking import commands as booking
+from handlers.booking.views.bookings import BookingsView, BookingView
+from handlers.booking.views.lanes import LaneView, RangeView
+from handlers.booking.views.slots import SlotsView
+from handlers.payment import commands as payment
+from handlers.payment import views as payment_views
+from handlers.stats import views as stats_views
+
+STAFF: Final[tuple[Role, ...]] = ("instructor", "armourer", "cashier", "admin")
+LICENSING: Final[tuple[Role, ...]] = ("instructor", "armourer", "admin")
+BOOKING: Final = "/v1/bookings/{booking}"
+PERSON: Final = "/v1/people/{person}"
+LICENCE: Final = PERSON + "/licences/{licence}"
+
+own_person = own_or(Owner.PERSON, *LICENSING)
+own_booking = own_or(Owner.BOOKING, *STAFF)
+own_rows = own_or(Owner.ROWS, *STAFF)
+own_results = own_or(Owner.ROWS, "instructor", "admin")
+own_invoices = own_or(Owner.ROWS, "cashier", "admin")
+
+PEOPLE: Final = (
+    forwards(
+        "POST", "/v1/people", "/people", "Register: make an account.", {201: bodies.Registered}, PUBLIC,
+        body=bodies.Registration, repeatable=False,
+    ),
+    forwards(
+        "POST", "/v1/bootstrap", "/bootstrap", "Make the first admin, once, with the secret that set-up made.",
+        {201: bodies.Registered}, PUBLIC, body=bodies.Bootstrap, repeatable=False,
+    ),
+    forwards("POST", "/v1/sessions", "/sessions", "Log in.", {200: bodies.Tokens}, PUBLIC, body=Credentials),
+    forwards(
+        "POST", "/v1/sessions/refresh", "/sessions/refresh", "Get new tokens for a refresh token, which is spent.",
+        {200: bodies.Tokens}, PUBLIC, body=bodies.Refresh,
+    ),
+    forwards(
+        "POST", "/v1/sessions/logout", "/sessions/logout", "Log out: end the login that a refresh token belongs to.",
+        {204: None}, PUBLIC, body=bodies.Refresh,
+    ),
+    forwards("GET", "/v1/me", "/people/{me}", "Show who you are.", {200: bodies.PersonProfile}, ANYBODY),
+    forwards(
+        "GET", PERSON, "/people/{person}", "Show who somebody is.", {200: bodies.PersonProfile},
+        own_or(Owner.PERSON, *STAFF),
+    ),
+    forwards(
+        "POST", PERSON + "/licences", "/people/{person}/licences", "Record a licence.", {201: bodies.RecordedLicence},
+        only(*LICENSING), body=bodies.LicenceEntry,
+    ),
+    shows(PERSON + "/licences", read.licences, Listing[auth_views.LicenceView], own_person, of="auth"),
+    shows(PERSON + "/entitlements", read.entitlements, Listing[auth_views.EntitlementView], own_person, of="auth"),
+    asks("POST", LICENCE + "/confirm", auth.ConfirmLicence, only(*LICENSING)),
+    asks("POST", LICENCE + "/suspend", auth.SuspendLicence, only(*LICENSING)),
+    asks("PUT", PERSON + "/roles", auth.AssignRoles, only("admin")),
+)  # fmt: skip
+
+BOOKINGS: Final = (
+    shows("/v1/ranges", read.ranges, Listing[RangeView], ANYBODY, of="booking"),
+    asks("PUT", "/v1/ranges/{range}", booking.SetUpRange, only("admin")),
+    shows("/v1/lanes", read.all_lanes, Listing[LaneView], ANYBODY, of="booking"),
+    asks("PUT", "/v1/lanes/{lane}", booking.OpenLane, only("admin")),
+    Route("GET", "/v1/lanes/{lane}/live", Follows(), own_rows),
+    Route("GET", "/v1/board", ShowsBoard(), PUBLIC),
+    shows("/v1/slots", read.free_slots, SlotsView, own_rows, query=read.SlotsQuery, of="booking"),
+    asks(
+        "POST", "/v1/bookings", booking.BookSession, own_or(Owner.BODY, *STAFF),
+        makes="booking", person="person", result=BOOKING,
+    ),
+    shows("/v1/bookings", read.own_bookings, BookingsView, own_rows, query=read.BookingsQuery, of="booking"),
+    shows(BOOKING, read.booking, BookingView, own_rows, of="booking"),
+    asks("POST", BOOKING + "/cancel", booking.CancelBooking, own_booking, result=BOOKING),
+    asks("POST", BOOKING + "/check-in", booking.CheckIn, own_booking, result=BOOKING),
+    asks("POST", BOOKING + "/start", booking.StartSession, own_booking, result=BOOKING),
+    asks("POST", BOOKING + "/finish", booking.FinishSession, only("instructor", "admin"), result=BOOKING),
+    Route("GET", "/v1/commands/{command}", Tells(), own_rows),
+)  # fmt: skip
+
+ARMOURY: Final = (
+    asks("POST", BOOKING + "/weapon", armory.IssueWeapon, only("armourer", "admin"), result=BOOKING),
+    asks("POST", BOOKING + "/weapon/return", armory.ReturnWeapon, only("armourer", "admin"), result=BOOKING),
+    shows("/v1/weapon-types", read.weapon_types, Listing[armory_views.WeaponTypeView], ANYBODY, of="armory"),
+    asks("PUT", "/v1/weapon-types/{weapon_type}", armory.AddWeaponType, only("armourer", "admin")),
+    shows(
+        "/v1/weapons", read.weapons, Listing[armory_views.WeaponView], own_or(Owner.ROWS, "armourer", "admin"),
+        query=read.WeaponsQuery, of="armory",
+    ),
+    asks("POST", "/v1/weapons", armory.AddWeapon, only("armourer", "admin"), makes="weapon", result="/v1/weapons"),
+    shows(
+        "/v1/weapons/{weapon}/custody", read.custody, armory_views.Custody, only("armourer", "admin"),
+        query=read.CustodyQuery, of="armory",
+    ),
+    shows(
+        "/v1/weapons/{weapon}/handovers", read.handovers, Listing[armory_views.Handover], only("armourer", "admin"),
+        of="armory",
+    ),
+    shows(
+        "/v1/ammunition", read.ammunition, Listing[armory_views.AmmunitionView], only("armourer", "admin"),
+        of="armory",
+    ),
+    asks("POST", "/v1/ammunition", armory.StockAmmunition, only("armourer", "admin"), result="/v1/ammunition"),
+)  # fmt: skip
+
+MONEY: Final = (
+    shows("/v1/prices", read.prices, payment_views.PriceListView, ANYBODY, of="payment"),
+    asks("PUT", "/v1/prices/{currency}", payment.PublishPriceList, only("admin"), result="/v1/prices"),
+    shows(
+        "/v1/invoices", read.invoices, Listing[payment_views.InvoiceSummary], own_invoices,
+        query=read.InvoicesQuery, of="payment",
+    ),
+    shows("/v1/invoices/{invoice}", read.invoice, payment_views.InvoiceView, own_invoices, of="payment"),
+    asks("POST", "/v1/invoices/{invoice}/payments", payment.TakePayment, only("cashier", "admin"),
+         result="/v1/invoices/{invoice}"),
+    asks("POST", "/v1/invoices/{invoice}/refunds", payment.PayRefund, only("cashier", "admin"),
+         result="/v1/invoices/{invoice}"),
+    shows("/v1/trial-balance", read.trial_balance, payment_views.TrialBalance, only("cashier", "admin"), of="payment"),
+)  # fmt: skip
+
+RESULTS: Final = (
+    shows(
+        "/v1/results", read.results, Listing[stats_views.SessionResult], own_results,
+        query=read.ResultsQuery, of="stats",
+    ),
+    shows("/v1/results/{session}", read.result, stats_views.SessionResult, own_results, of="stats"),
+    shows(
+        "/v1/results/{session}/shots", read.shots, Listing[stats_views.ShotResult], own_results,
+        query=read.ShotsQuery, of="stats",
+    ),
+    shows("/v1/progress", read.progress, stats_views.Progress, own_results, query=read.ProgressQuery, of="stats"),
+)  # fmt: skip
+
+DEVICES: Final = (
+    forwards(
+        "POST", "/v1/devices", "/devices", "Register a target for a lane; its secret is told this once.",
+        {201: bodies.DeviceSecret}, only("armourer", "admin"), body=bodies.DeviceEntry,
+    ),
+    forwards(
+        "POST", "/v1/devices/token", "/devices/token", "Get a target's token for its secret.",
+        {200: bodies.DeviceToken}, PUBLIC, body=bodies.DeviceProof,
+    ),
+    Route("POST", "/v1/devices/{device}/shots", TakesShots(), DEVICE),
+)  # fmt: skip
+
+HEALTH: Final = (
+    Route("GET", "/health/live", Live(), PUBLIC),
+    Route("GET", "/health/ready", Ready(), PUBLIC),
+)
+
+ROUTES: Final = (*PEOPLE, *BOOKINGS, *ARMOURY, *MONEY, *RESULTS, *DEVICES, *HEALTH)

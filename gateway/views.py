@@ -1,0 +1,229 @@
+"""What can be read: each function says which view of a service answers, for whom."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from pydantic import Field
+
+from bus.clock import now
+from bus.fields import Code
+from gateway.queries import MOST_ITEMS, Day, History, Limit, Moment, Period, Query, Skip
+from gateway.showing import Listing, Look
+from handlers.armory import views as armory
+from handlers.auth import views as auth
+from handlers.booking.views import bookings, lanes, slots
+from handlers.payment import views as payment
+from handlers.stats import views as stats
+
+
+class SlotsQuery(Query):
+    """A day, at one range or at all; staff may ask for a shooter."""
+
+    date: Day
+    range: Code | None = None
+    person: UUID | None = Field(default=None, description="For whom; only staff asks for others.")
+
+
+class BookingsQuery(Period):
+    """Bookings that begin within a time."""
+
+    person: UUID | None = None
+    cursor: UUID | None = None
+    limit: Limit = 50
+
+
+class WeaponsQuery(Query):
+    """The register, or its weapons of a type."""
+
+    weapon_type: Code | None = None
+
+
+class CustodyQuery(Query):
+    """At which moment."""
+
+    at: Moment | None = Field(default=None, description="Now, if it is left out.")
+
+
+class InvoicesQuery(Query):
+    """Whose invoices."""
+
+    person: UUID | None = None
+    limit: Limit = 50
+
+
+class ResultsQuery(History):
+    """Sessions that began within a time."""
+
+    person: UUID | None = Field(default=None, description="Whose; only staff asks for others'.")
+    cursor: UUID | None = None
+    limit: Limit = 50
+
+
+class ShotsQuery(Query):
+    """Which of a session's shots."""
+
+    skip: Skip = 0
+    limit: Limit = MOST_ITEMS
+
+
+class ProgressQuery(History):
+    """How a discipline went in a time."""
+
+    discipline: Code
+    person: UUID | None = Field(default=None, description="Whose; only staff asks for others'.")
+
+
+async def licences(look: Look[Query]) -> Listing[auth.LicenceView]:
+    """List a person's licences, as far as they say what counts and until when."""
+    return Listing(items=tuple(await auth.licences(look.connection, look.path["person"])))
+
+
+async def entitlements(look: Look[Query]) -> Listing[auth.EntitlementView]:
+    """List what a person may shoot, from when to when."""
+    return Listing(items=tuple(await auth.entitlements(look.connection, look.path["person"])))
+
+
+async def ranges(look: Look[Query]) -> Listing[lanes.RangeView]:
+    """List the ranges, when they are open, and how they are run."""
+    return Listing(items=tuple(await lanes.ranges(look.connection)))
+
+
+async def all_lanes(look: Look[Query]) -> Listing[lanes.LaneView]:
+    """List the lanes and who has them at this moment: a hold, a booking, somebody who shoots."""
+    return Listing(items=tuple(await lanes.lanes(look.connection)))
+
+
+async def free_slots(look: Look[SlotsQuery]) -> slots.SlotsView | None:
+    """Show what a shooter can book on a day: free lanes and times, and the weapons that are allowed and there."""
+    person = _person(look, look.query.person)
+    if person is None:
+        return None
+    return await slots.slots(look.connection, look.query.date, look.query.range, person)
+
+
+async def own_bookings(look: Look[BookingsQuery]) -> bookings.BookingsView:
+    """List bookings that begin within a time; a shooter sees his own."""
+    query = look.query
+    return await bookings.bookings(
+        look.connection,
+        query.person,
+        query.since,
+        query.until,
+        query.limit,
+        query.cursor,
+        viewer=look.caller.viewer,
+        staff=look.caller.staff,
+    )
+
+
+async def booking(look: Look[Query]) -> bookings.BookingView | None:
+    """Show a booking."""
+    return await bookings.booking(
+        look.connection, look.path["booking"], viewer=look.caller.viewer, staff=look.caller.staff
+    )
+
+
+async def weapon_types(look: Look[Query]) -> Listing[armory.WeaponTypeView]:
+    """List the types of weapons that the club has."""
+    return Listing(items=tuple(await armory.weapon_types(look.connection)))
+
+
+async def weapons(look: Look[WeaponsQuery]) -> Listing[armory.WeaponView]:
+    """List the register of weapons."""
+    found = await armory.weapons(look.connection, staff=look.caller.staff, weapon_type=look.query.weapon_type)
+    return Listing(items=tuple(found))
+
+
+async def custody(look: Look[CustodyQuery]) -> armory.Custody | None:
+    """Show who held a weapon at a moment."""
+    return await armory.custody(look.connection, look.path["weapon"], look.query.at or now())
+
+
+async def handovers(look: Look[Query]) -> Listing[armory.Handover]:
+    """List a weapon's entries in the custody book, the latest first."""
+    return Listing(items=tuple(await armory.handovers(look.connection, look.path["weapon"], most=MOST_ITEMS)))
+
+
+async def ammunition(look: Look[Query]) -> Listing[armory.AmmunitionView]:
+    """List how many cartridges of each calibre are in stock."""
+    return Listing(items=tuple(await armory.ammunition(look.connection)))
+
+
+async def prices(look: Look[Query]) -> payment.PriceListView | None:
+    """Show the prices that hold now."""
+    return await payment.prices(look.connection)
+
+
+async def invoices(look: Look[InvoicesQuery]) -> Listing[payment.InvoiceSummary] | None:
+    """List a person's last invoices, the latest first."""
+    person = _person(look, look.query.person)
+    if person is None:
+        return None
+    found = await payment.invoices(
+        look.connection, person, viewer=look.caller.viewer, staff=look.caller.staff, most=look.query.limit
+    )
+    return Listing(items=tuple(found))
+
+
+async def invoice(look: Look[Query]) -> payment.InvoiceView | None:
+    """Show an invoice with its lines, and what was paid on it."""
+    return await payment.invoice(
+        look.connection, look.path["invoice"], viewer=look.caller.viewer, staff=look.caller.staff
+    )
+
+
+async def trial_balance(look: Look[Query]) -> payment.TrialBalance:
+    """Show what every account of the ledger comes to."""
+    return await payment.trial_balance(look.connection)
+
+
+async def results(look: Look[ResultsQuery]) -> Listing[stats.SessionResult] | None:
+    """List the sessions that began within a time, with their results."""
+    query, person = look.query, _person(look, look.query.person)
+    if person is None:
+        return None
+    found = await stats.sessions(
+        look.connection, person, query.since, query.until, after=query.cursor, limit=query.limit + 1
+    )
+    page = found[: query.limit]
+    return Listing(items=tuple(page), next=str(page[-1].session) if len(found) > query.limit else None)
+
+
+async def result(look: Look[Query]) -> stats.SessionResult | None:
+    """Show how a session stands, or how it ended."""
+    return await stats.session(look.connection, look.path["session"], _everybody_or_own(look))
+
+
+async def shots(look: Look[ShotsQuery]) -> Listing[stats.ShotResult] | None:
+    """List a session's shots in the order they came."""
+    found = await stats.shots(
+        look.connection,
+        look.path["session"],
+        _everybody_or_own(look),
+        skip=look.query.skip,
+        limit=look.query.limit + 1,
+    )
+    if found is None:
+        return None
+    page = tuple(found[: look.query.limit])
+    return Listing(items=page, next=str(look.query.skip + len(page)) if len(found) > len(page) else None)
+
+
+async def progress(look: Look[ProgressQuery]) -> stats.Progress | None:
+    """Show how a shooter's mean score went, session by session."""
+    query, person = look.query, _person(look, look.query.person)
+    if person is None:
+        return None
+    return await stats.progress(look.connection, person, query.since, query.until, query.discipline)
+
+
+def _person(look: Look[Query], named: UUID | None) -> UUID | None:
+    """Whom to look at: the caller, or whom staff names. Of others, a shooter learns nothing."""
+    if named in {None, look.caller.person}:
+        return look.caller.viewer
+    return named if look.caller.staff else None
+
+
+def _everybody_or_own(look: Look[Query]) -> UUID | None:
+    return None if look.caller.staff else look.caller.viewer
