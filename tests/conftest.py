@@ -2,12 +2,14 @@
 
 import asyncio
 import itertools
+import os
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import asyncpg
+import psutil
 import pytest
 
 from ops.credentials import load_or_make
@@ -18,6 +20,7 @@ from tests.database import Database
 
 MEMORY = Path("/dev/shm")
 ENOUGH_BYTES = 1 << 30
+PREFIX = "firingline-tests-"
 TEMPLATE = "template_firingline"
 numbers = itertools.count(1)
 
@@ -26,7 +29,11 @@ numbers = itertools.count(1)
 def home() -> Iterator[Path]:
     """Return a folder for the run's server and credentials, in memory where there is enough."""
     memory = MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ENOUGH_BYTES
-    with tempfile.TemporaryDirectory(prefix="firingline-test-", dir=MEMORY if memory else None) as folder:
+    place = MEMORY if memory else Path(tempfile.gettempdir())
+    for left in place.glob(f"{PREFIX}*"):  # by runs that were killed
+        if not psutil.pid_exists(int(left.name.removeprefix(PREFIX).partition("-")[0])):
+            shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=f"{PREFIX}{os.getpid()}-", dir=place) as folder:
         yield Path(folder)
 
 

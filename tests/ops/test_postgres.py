@@ -31,9 +31,9 @@ with Cluster(Path(sys.argv[1]), password="secret") as cluster:
 
 
 @pytest.fixture(scope="module")
-def initialised(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def initialised(home: Path) -> Path:
     """Make a data folder once; tests copy it."""
-    data = tmp_path_factory.mktemp("initialised") / "postgres"
+    data = home / "initialised"
     with Cluster(data, password="secret"):
         pass
     return data

@@ -65,9 +65,9 @@ class Range:
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Range]:
+def running(home: Path) -> Iterator[Range]:
     """Run one for the tests that leave it running."""
-    running = Range(tmp_path_factory.mktemp("up") / "home", free_port())
+    running = Range(home / "running", free_port())
     try:
         running.wait_until_up()
         yield running
