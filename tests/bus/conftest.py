@@ -3,6 +3,7 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 
+from bus.connection import Pool, close_pool, connect_pool
 from tests.bus import toy
 from tests.database import Database
 
@@ -21,3 +22,25 @@ async def booking(database: Database) -> AsyncIterator[asyncpg.Connection]:
 @pytest.fixture
 async def producer(booking: asyncpg.Connection) -> toy.FixedProducer:
     return await toy.register(booking, toy.NAMES)
+
+
+@pytest.fixture
+async def gateway(database: Database) -> AsyncIterator[asyncpg.Connection]:
+    """The gateway's role."""
+    connection = await database.connect("gateway")
+    yield connection
+    await connection.close()
+
+
+@pytest.fixture
+async def gate(gateway: asyncpg.Connection) -> toy.FixedProducer:
+    """The gateway's producer, for commands and shots."""
+    return await toy.register(gateway, [*toy.NAMES, *toy.SHOTS])
+
+
+@pytest.fixture
+async def pool(database: Database) -> AsyncIterator[Pool]:
+    """The gateway's pool."""
+    pool = await connect_pool(database.url("gateway"), "test", most=5)
+    yield pool
+    await close_pool(pool)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
@@ -11,6 +12,7 @@ import asyncpg
 from bus import answers
 from bus.connection import Connection
 from bus.errors import Later, Rejected
+from bus.group_commit import Asked
 from bus.identity import uuid7
 from bus.message import Command, Event, Message
 from bus.outbox import Outbox, Said
@@ -154,3 +156,35 @@ async def append(connection: asyncpg.Connection, producer: FixedProducer, *messa
 
 
 LATER = Later(0.01)
+
+
+# At the gate
+
+SHOTS = ["booking.shot"]
+
+
+class Shot(Event, name="booking.shot", stream="shots:{device}", topic="telemetry"):
+    """A shot, as a device tells it."""
+
+    device: str
+    epoch: str
+    number: int
+
+
+def asked(tally: str, amount: int, *, key: str | None = None, id_: UUID | None = None, content: bytes = b"") -> Asked:
+    """A command at the gate; without a key, one that nobody repeats."""
+    command = Add(tally=tally, amount=amount)
+    return Asked(
+        scope="person:x POST /adds",
+        key=key or str(uuid7()),
+        hash=sha256(content or command.model_dump_json().encode()).digest(),
+        id=id_ or uuid7(),
+        command=command,
+        actor="person:x",
+    )
+
+
+async def logged(connection: asyncpg.Connection, name: str = "booking.add") -> list[UUID]:
+    """The ids of all messages of a name, in order."""
+    rows = await connection.fetch("SELECT id FROM bus.outbox WHERE name = $1 ORDER BY position", name)
+    return [row["id"] for row in rows]
