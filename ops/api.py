@@ -31,7 +31,7 @@ class Api:
     def __init__(self, address: str) -> None:
         self._address = address
         self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT_S))
-        self._token: str | None = None
+        self.token: str | None = None
         self.person: str | None = None
 
     async def __aenter__(self) -> Self:
@@ -47,12 +47,9 @@ class Api:
 
     async def log_in(self, login: str, password: str) -> Self:
         answer = await self.post("/v1/sessions", {"login": login, "password": password})
-        self._token = answer["access_token"]
+        self.token = answer["access_token"]
         self.person = answer["person"]
         return self
-
-    def use_token(self, token: str) -> None:
-        self._token = token
 
     async def get(self, path: str, **query: str | int) -> Json:
         return await self.ask("GET", path, query=query)
@@ -83,8 +80,8 @@ class Api:
         wait_s: int | None = None,
     ) -> Json:
         headers = {}
-        if self._token is not None:
-            headers["Authorization"] = f"Bearer {self._token}"
+        if self.token is not None:
+            headers["Authorization"] = f"Bearer {self.token}"
         if key is not None:
             headers["Idempotency-Key"] = key
         if wait_s is not None:

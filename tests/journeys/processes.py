@@ -17,7 +17,7 @@ from ops.settings import VARIABLES, Settings
 from tests.database import Database
 
 NAMES = ("gateway", "auth", "booking", "armory", "payment", "stats")
-READY_S = 30.0
+READY_S = 60.0
 
 
 def free_port() -> int:
