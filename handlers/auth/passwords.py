@@ -12,6 +12,7 @@ from typing import Final, TypeVar
 import argon2
 
 from bus.errors import Later, Rejected
+from handlers.auth.spelling import one_spelling
 
 LEAST: Final = 8
 MOST: Final = 128
@@ -67,13 +68,13 @@ def check(password: str, login: str, display_name: str) -> None:
     """Raises when a password must not be used."""
     if not LEAST <= len(password) <= MOST:
         raise PasswordLength(least=LEAST, most=MOST)
-    folded = _folded(password)
+    folded = one_spelling(password)
     core = folded.strip(AROUND)
     only_digits = not core and len(folded) < LEAST_OF_DIGITS
     if only_digits or len(set(folded)) < FEWEST_DIFFERENT or core in COMMON or core in CONTEXT:
         raise PasswordGuessable
-    name = _folded(login).partition("@")[0]
-    if (len(name) >= FEWEST_DIFFERENT and name in folded) or core in _folded(display_name).split():
+    name = one_spelling(login).partition("@")[0]
+    if (len(name) >= FEWEST_DIFFERENT and name in folded) or core in one_spelling(display_name).split():
         raise PasswordTellsWhoYouAre
 
 
@@ -125,7 +126,3 @@ class Hasher:
 def _same_everywhere(password: str) -> str:
     """One form for the same characters, whatever keyboard they come from."""
     return unicodedata.normalize("NFC", password)
-
-
-def _folded(text: str) -> str:
-    return unicodedata.normalize("NFKC", text).casefold()

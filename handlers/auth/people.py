@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import hmac
 import json
-import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
@@ -20,6 +19,7 @@ from handlers.auth.desk import Caller, Desk, now
 from handlers.auth.documents import Document, read_documents
 from handlers.auth.events import PersonRegistered, Role
 from handlers.auth.model import MAY_READ_PROFILES, PersonUnknown
+from handlers.auth.spelling import one_spelling
 from handlers.auth.vault import Seal
 
 log = structlog.get_logger(__name__)
@@ -27,11 +27,11 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Newcomer:
-    """Who wants an account."""
+    """Who wants an account; nothing of it is ever printed."""
 
-    login: str
-    password: str
-    display_name: str
+    login: str = field(repr=False)
+    password: str = field(repr=False)
+    display_name: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +55,6 @@ class BootstrapRefused(Rejected):
 
 class BootstrapDone(Rejected):
     """The first admin is there already; other admins are made by admins."""
-
-
-def same_login(login: str) -> str:
-    """One form for all ways to write a login name."""
-    return unicodedata.normalize("NFKC", login).casefold().strip()
 
 
 async def register(desk: Desk, newcomer: Newcomer) -> UUID:
@@ -132,7 +127,7 @@ async def _register(
     made = await _insert_account(
         connection,
         person,
-        login_hash=desk.vault.fingerprint("login", same_login(newcomer.login)),
+        login_hash=desk.vault.fingerprint("login", one_spelling(newcomer.login)),
         password_hash=password_hash,
         sealed_profile=seal.close(json.dumps(known).encode(), f"profile:{person}"),
         at=at,

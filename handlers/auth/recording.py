@@ -14,7 +14,8 @@ from handlers.auth.desk import Caller, Desk
 from handlers.auth.documents import sealed_document
 from handlers.auth.events import LicenceRecorded
 from handlers.auth.model import MAY_JUDGE_LICENCES, PersonUnknown, must_be
-from handlers.auth.people import same_login, seal_of
+from handlers.auth.people import seal_of
+from handlers.auth.spelling import one_spelling
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +70,8 @@ def _fingerprint(desk: Desk, person: UUID, entry: Entry) -> bytes:
         "licence",
         str(person),
         entry.category,
-        same_login(entry.number),
-        same_login(entry.authority),
+        one_spelling(entry.number),
+        one_spelling(entry.authority),
         entry.valid_from.isoformat(),
         entry.valid_until.isoformat(),
     )

@@ -21,8 +21,8 @@ from handlers.auth import store, throttle
 from handlers.auth.desk import Desk, now
 from handlers.auth.events import Role
 from handlers.auth.issuing import user_token
-from handlers.auth.people import same_login
 from handlers.auth.session_store import Held
+from handlers.auth.spelling import one_spelling
 from handlers.auth.vault import Vault, secret_hash
 
 SESSION_LASTS: Final = timedelta(days=30)
@@ -64,10 +64,10 @@ class RefreshRefused(Rejected):
 async def log_in(desk: Desk, login: str, password: str, address: str) -> LoggedIn:
     """Opens a session. Unknown names and wrong passwords get the same answer after the same work."""
     desk.hasher.must_have_room()
-    keys = throttle.keys_of(desk.vault, same_login(login), address)
+    keys = throttle.keys_of(desk.vault, one_spelling(login), address)
     async with desk.transaction() as connection:
         await throttle.charge(connection, keys)
-        account = await rows.find_account(connection, desk.vault.fingerprint("login", same_login(login)))
+        account = await rows.find_account(connection, desk.vault.fingerprint("login", one_spelling(login)))
     right = await desk.hasher.verify(None if account is None else account.password_hash, password)
     if account is None or not right:
         log.info("sessions.login-refused", account=keys.account.hex()[:16], address=keys.address.hex()[:16])

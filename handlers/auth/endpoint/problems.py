@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import traceback
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -11,7 +12,7 @@ import structlog
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
-from bus.connection import is_away
+from bus.connection import PASSING, is_away
 from bus.errors import Later, Rejected
 from bus.tokens import TokenRefused
 from handlers.auth import devices, enrolment, model, passwords, people, recording, sessions, throttle
@@ -53,14 +54,6 @@ TITLE: Final = {
     503: "This is not possible for the moment.",
 }
 NAME: Final = {404: "not-found", 405: "method-not-allowed", 413: "body-too-large"}
-
-# The database is there, and this transaction was in another's way; the same request may go through now.
-IN_THE_WAY: Final = (
-    asyncpg.DeadlockDetectedError,
-    asyncpg.LockNotAvailableError,
-    asyncpg.QueryCanceledError,
-    asyncpg.SerializationError,
-)
 
 # The process is not registered as a producer, or not any more; its registration is on the way.
 NOT_REGISTERED: Final = (asyncpg.InsufficientPrivilegeError, asyncpg.InvalidAuthorizationSpecificationError)
@@ -105,16 +98,18 @@ def _refusal(refused: Problem | Rejected | TokenRefused | web.HTTPException, req
 def _failure(error: Exception, request: web.Request) -> web.Response:
     if isinstance(error, Later):
         return document(503, "busy", retry_after_s=max(1, round(error.after_s)))
-    if isinstance(error, IN_THE_WAY):
+    if isinstance(error, PASSING):
         log.warning("endpoint.in-the-way", error=type(error).__name__, path=request.path)
         return document(503, "busy", retry_after_s=1)
     if isinstance(error, NOT_REGISTERED):
         log.error("endpoint.not-registered", error=repr(error), path=request.path)
         return document(503, "busy", retry_after_s=AWAY_RETRY_AFTER_S)
-    if is_away(error):
+    # asyncpg says InternalClientError when the server ended the connection between two statements of ours.
+    if is_away(error) or isinstance(error, asyncpg.InternalClientError):
         log.warning("endpoint.database-away", error=repr(error), path=request.path)
         return document(503, "database-away", retry_after_s=AWAY_RETRY_AFTER_S)
-    log.error("endpoint.fault", path=request.path, exc_info=error)
+    # Lines of code alone: what variables held may be a password.
+    log.error("endpoint.fault", path=request.path, traceback="".join(traceback.format_exception(error)))
     return document(500, "fault")
 
 

@@ -4,7 +4,7 @@ from uuid import UUID
 import pytest
 
 from handlers.auth.commands import AssignRoles
-from handlers.auth.people import same_login
+from handlers.auth.spelling import one_spelling
 from tests.handlers.auth.counter import BOOTSTRAP_SECRET, LICENCE, PASSWORD, Counter
 
 CANARIES = {
@@ -164,4 +164,4 @@ async def test_nothing_personal_stands_in_the_log_or_unsealed_in_a_table(
     ("one", "other"), [("Anna", "anna"), (" anna ", "anna"), ("STRASSE", "straße"), ("ﬁne", "fine")]
 )
 def test_login_names_written_differently_are_the_same(one: str, other: str) -> None:
-    assert same_login(one) == same_login(other)
+    assert one_spelling(one) == one_spelling(other)
