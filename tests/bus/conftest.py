@@ -2,10 +2,17 @@ from collections.abc import AsyncIterator
 
 import asyncpg
 import pytest
+import structlog
 
 from bus.connection import Pool, close_pool, connect_pool
 from tests.bus import toy
 from tests.database import Database
+
+
+@pytest.fixture(scope="session", autouse=True)
+def plain_log() -> None:
+    """Failures are what these tests make: their log lines need no coloured tracebacks."""
+    structlog.configure(processors=[structlog.processors.add_log_level, structlog.processors.JSONRenderer()])
 
 
 @pytest.fixture

@@ -6,27 +6,14 @@ It reads PostgreSQL's protocol just far enough to know which statement asks and 
 import asyncio
 import socket
 import struct
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit, urlunsplit
 
 READY = ord("Z")
-EXECUTE = ord("E")
-QUERY = ord("Q")
+PARSE, BIND, EXECUTE, QUERY = ord("P"), ord("B"), ord("E"), ord("Q")
 GONE = (OSError, EOFError)
-
-Asks = Callable[[int, bytes], bool]
-
-
-def any_execute(kind: int, _body: bytes) -> bool:
-    """A prepared statement is run: with autocommit this is what commits."""
-    return kind == EXECUTE
-
-
-def commit(kind: int, body: bytes) -> bool:
-    """A transaction is committed."""
-    return kind == QUERY and body.startswith(b"COMMIT")
 
 
 @dataclass
@@ -38,13 +25,13 @@ class Proxy:
     port: int = 0
     cuts: int = 0  # answers lost so far
     connections: int = 0
-    _cut: Asks | None = None
+    _cut: bytes | None = None
     _speaking: asyncio.Event = field(default_factory=asyncio.Event)
     _open: set[asyncio.StreamWriter] = field(default_factory=set)
 
-    def cut_answer_to(self, asks: Asks) -> None:
-        """The next such statement is done by the server, and its answer never arrives: the connection breaks."""
-        self._cut = asks
+    def cut_answer_to(self, words: str) -> None:
+        """The next statement with these words is done by the server, and its answer never arrives: all breaks."""
+        self._cut = words.encode()
 
     def silence(self) -> None:
         """Nothing passes any more, and nothing says so."""
@@ -87,8 +74,8 @@ class Proxy:
                 self._open.discard(end)
                 end.transport.abort()
 
-    def takes_cut(self, kind: int, body: bytes) -> bool:
-        if self._cut is None or not self._cut(kind, body):
+    def takes_cut(self, statement: bytes) -> bool:
+        if self._cut is None or self._cut not in statement:
             return False
         self._cut = None
         return True
@@ -112,6 +99,8 @@ class _Link:
         self._reader, self._writer = reader, writer
         self._server_reader, self._server_writer = server_reader, server_writer
         self._losing = False
+        self._prepared: dict[bytes, bytes] = {}
+        self._bound = b""
 
     async def forward(self) -> None:
         """What the client says: first one message without a type, then typed ones."""
@@ -121,9 +110,19 @@ class _Link:
             await self._to_server(length + rest)
             while True:
                 kind, head, body = await _message(self._reader)
-                if self._proxy.takes_cut(kind, body):
+                if self._proxy.takes_cut(self._run(kind, body)):
                     self._losing = True
                 await self._to_server(head + body)
+
+    def _run(self, kind: int, body: bytes) -> bytes:
+        """The text of the statement that this message runs; of the others it takes note."""
+        if kind == PARSE:
+            name, text, _ = body.split(b"\0", 2)
+            self._prepared[name] = text
+        elif kind == BIND:
+            _, name, _ = body.split(b"\0", 2)
+            self._bound = self._prepared[name]
+        return {EXECUTE: self._bound, QUERY: body}.get(kind, b"")
 
     async def _to_server(self, message: bytes) -> None:
         await self._proxy.may_speak()

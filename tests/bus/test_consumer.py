@@ -33,9 +33,9 @@ class AllTrusted(Trust):
 
 @asynccontextmanager
 async def at_work(
-    database: Database, service: Service, producer, *, trust: Trust | None = None, batch: int = 100
+    database: Database, service: Service, producer, *, trust: Trust | None = None, batch: int = 100, dsn: str = ""
 ) -> AsyncIterator[Consumer]:
-    connection = await database.connect("booking")
+    connection = await asyncpg.connect(dsn or database.url("booking"))
     lease_connection = await database.connect("booking")
     lease = Lease(lease_connection, "consumer:booking", uuid7())
     await lease.wait()
