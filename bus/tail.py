@@ -17,7 +17,7 @@ from bus.message import Envelope
 from bus.tasks import set_within
 
 FOLLOWER_QUEUE: Final = 1_000
-READ_AT_ONCE: Final = 1_000
+READ_AT_ONCE: Final = 250  # a part of the queue, so that whoever is quick can empty it in between
 POLL_S: Final = 1.0
 POLL_UNHEARD_S: Final = 0.1
 UNSETTLED_S: Final = 0.005
