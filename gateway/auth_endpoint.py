@@ -88,13 +88,11 @@ class AuthEndpoint:
             async with self._opened().request(
                 method, self._base_url + path, data=body or None, headers=headers, allow_redirects=False
             ) as response:
-                content = await response.content.read(LARGEST_ANSWER_BYTES + 1)
+                content = await _whole(response)
         except aiohttp.ClientConnectorError as error:
             raise Unreached from error
         except (aiohttp.ClientError, TimeoutError, ConnectionError) as error:
             raise Unanswered from error
-        if len(content) > LARGEST_ANSWER_BYTES:
-            raise Unanswered("auth answered at too great a length")
         passed_on: dict[str, str] = {name: response.headers[name] for name in PASSED_ON if name in response.headers}
         return Answer(response.status, response.content_type, content, passed_on)
 
@@ -108,6 +106,15 @@ class AuthEndpoint:
                 trust_env=False,
             )
         return self._session
+
+
+async def _whole(response: aiohttp.ClientResponse) -> bytes:
+    content = b""
+    async for part in response.content.iter_any():
+        content += part
+        if len(content) > LARGEST_ANSWER_BYTES:
+            raise Unanswered("auth answered at too great a length")
+    return content
 
 
 def _away() -> Problem:

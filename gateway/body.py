@@ -83,8 +83,9 @@ def says(error: ErrorDetails) -> str:
 
 
 def pointer(location: Iterable[int | str]) -> str:
-    """A JSON pointer (RFC 6901) as a URI fragment."""
-    return "#" + "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in location)
+    """A JSON pointer (RFC 6901) as a URI fragment; a wrong name of a member is pointed to like its value."""
+    steps = (str(step).replace("~", "~0").replace("/", "~1") for step in location if step != "[key]")
+    return "#" + "".join(f"/{step}" for step in steps)
 
 
 def _check_names(raw: bytes) -> None:

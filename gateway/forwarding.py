@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Final
 
@@ -9,8 +10,10 @@ from aiohttp import hdrs, web
 from pydantic import BaseModel, StringConstraints
 
 from gateway.access import Access
+from gateway.auth_endpoint import Answer
 from gateway.body import Body, parse, read
 from gateway.frame import REQUEST_ID, REQUEST_ID_HEADER
+from gateway.problems import MEDIA_TYPE
 from gateway.queries import must_have_none
 from gateway.routing import Documented, Route, Visit
 
@@ -54,7 +57,7 @@ class Forwards:
         headers = dict(answer.headers)
         if answer.status not in EMPTY:
             headers[hdrs.CONTENT_TYPE] = answer.content_type
-        return web.Response(status=answer.status, body=answer.body, headers=headers)
+        return web.Response(status=answer.status, body=_named(answer, visit.request[REQUEST_ID]), headers=headers)
 
     @property
     def documented(self) -> Documented:
@@ -79,6 +82,13 @@ def forwards(
 def _from_where(credentials: Credentials, request: web.Request) -> bytes:
     attempt: dict[str, Any] = {**credentials.model_dump(), "address": request.remote or "0.0.0.0"}  # noqa: S104 - nobody
     return Attempt(**attempt).model_dump_json().encode()
+
+
+def _named(answer: Answer, request_id: str) -> bytes:
+    """Gives a problem the id of the request, like all of ours."""
+    if answer.content_type != MEDIA_TYPE:
+        return answer.body
+    return json.dumps({**json.loads(answer.body), "request_id": request_id}).encode()
 
 
 def _headers(request: web.Request, *, body: bool) -> dict[str, str]:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Awaitable, Callable
 from typing import Final
 
+import asyncpg
 import structlog
 from aiohttp import HttpVersion10, HttpVersion11, hdrs, web
 
@@ -83,7 +84,8 @@ def _problem_of(answer: web.HTTPException) -> Problem:
 
 def _last_resort(error: Exception, request: web.Request, request_id: str) -> Problem:
     where = {"request_id": request_id, "method": request.method, "path": request.path}
-    if is_passing(error):
+    # asyncpg is confused for a moment by a connection that the server ends while it is being taken from the pool.
+    if is_passing(error) or isinstance(error, asyncpg.InternalClientError):
         log.warning("request.database-away", error=repr(error), **where)
         return again_after(DATABASE_AWAY, RETRY_AFTER_S)
     log.error("request.fault", exc_info=error, **where)

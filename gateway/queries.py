@@ -109,7 +109,7 @@ def read_query(model: type[Q], request: web.Request) -> Q:
         return model.model_validate_strings(dict(given))
     except ValidationError as error:
         found = error.errors(include_url=False, include_context=False, include_input=False)
-        raise invalid(*({"parameter": str((*one["loc"], "")[0]), "detail": says(one)} for one in found)) from error
+        raise invalid(*({"parameter": str((*one["loc"], "to")[0]), "detail": says(one)} for one in found)) from error
 
 
 def must_have_none(request: web.Request) -> None:
