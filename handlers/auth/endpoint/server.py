@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Final
 
 import asyncpg
 import structlog
 from aiohttp import hdrs, web
 
-from bus.connection import DATABASE_AWAY, Pool
+from bus.connection import Pool, is_passing
 from bus.errors import Refusal
 from bus.outbox import Outbox
+from bus.tasks import running
 from handlers.auth import session_store, throttle
 from handlers.auth.desk import Desk
 from handlers.auth.endpoint.problems import answer_problems
@@ -48,16 +49,13 @@ async def serve(
         keepalive_timeout=KEEP_ALIVE_S,
         shutdown_timeout=SHUTDOWN_S,
     )
-    await runner.setup()
-    upkeep = asyncio.create_task(_upkeep(desk), name="auth upkeep")
     try:
-        bound = await _listen(runner, host, port)
-        log.info("endpoint.listens", host=host, port=bound)
-        yield bound
+        await runner.setup()
+        async with running(_upkeep(desk)):
+            bound = await _listen(runner, host, port)
+            log.info("endpoint.listens", host=host, port=bound)
+            yield bound
     finally:
-        upkeep.cancel()
-        with suppress(asyncio.CancelledError):
-            await upkeep
         await runner.cleanup()
         desk.hasher.close()
 
@@ -95,5 +93,7 @@ async def _upkeep(desk: Desk) -> None:
                 await desk.signer.load(connection)
                 await throttle.forget_old(connection)
                 await session_store.forget_ended_sessions(connection)
-        except (asyncpg.PostgresError, *DATABASE_AWAY) as error:
+        except Exception as error:
+            if not is_passing(error) and not isinstance(error, asyncpg.InternalClientError):
+                raise
             log.warning("endpoint.upkeep-waits", error=repr(error))

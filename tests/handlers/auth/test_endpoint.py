@@ -1,7 +1,9 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from itertools import product
 from typing import Any
+from unittest.mock import AsyncMock
 
 import asyncpg
 import pytest
@@ -19,38 +21,37 @@ async def send(counter: Counter, content: str | bytes, **headers: str) -> tuple[
     return await counter.ask("POST", "/people", data=content, headers={**JSON, **headers})
 
 
-@pytest.mark.parametrize(
-    ("content", "status", "name"),
-    [
-        ("", 400, "malformed-body"),
-        ("{", 400, "malformed-body"),
-        ("[" * 60_000, 400, "malformed-body"),
-        ('{"a":' * 10_000, 400, "malformed-body"),
-        (b"\xff\xfe", 400, "malformed-body"),
-        (json.dumps(REGISTRATION)[:-1] + ', "login": "eve"}', 400, "malformed-body"),
-        (json.dumps(REGISTRATION).replace("Anna", "\\ud800"), 400, "malformed-body"),
-        ("null", 422, "invalid-request"),
-        ("[]", 422, "invalid-request"),
-        ("NaN", 422, "invalid-request"),
-        ("{}", 422, "invalid-request"),
-        (json.dumps({**REGISTRATION, "login": "a\x00nna"}), 422, "invalid-request"),
-        (json.dumps({**REGISTRATION, "login": "anna schmidt"}), 422, "invalid-request"),
-        (json.dumps({**REGISTRATION, "login": "an"}), 422, "invalid-request"),
-        (json.dumps({**REGISTRATION, "login": 7}), 422, "invalid-request"),
-        (json.dumps({**REGISTRATION, "login": "x" * 255}), 422, "invalid-request"),
-        (json.dumps({**REGISTRATION, "display_name": "Anna\nroot"}), 422, "invalid-request"),
-        (json.dumps({**REGISTRATION, "display_name": "  "}), 422, "invalid-request"),
-        (json.dumps({**REGISTRATION, "password": "x" * 1025}), 422, "invalid-request"),
-        (json.dumps({**REGISTRATION, "roles": ["admin"]}), 422, "invalid-request"),
-        (json.dumps({**REGISTRATION, "display_name": "x" * 65_536}), 413, "body-too-large"),
-    ],
-)
-async def test_a_wrong_body_is_refused_and_changes_nothing(
-    counter: Counter, content: str | bytes, status: int, name: str
-) -> None:
-    answer = await send(counter, content)
-    assert (answer[0], answer[1]["type"], answer[1]["status"]) == (status, f"/problems/{name}", status)
-    assert answer[1]["title"]
+WRONG_BODIES: list[tuple[str | bytes, int, str]] = [
+    ("", 400, "malformed-body"),
+    ("{", 400, "malformed-body"),
+    ("[" * 60_000, 400, "malformed-body"),
+    ('{"a":' * 10_000, 400, "malformed-body"),
+    (b"\xff\xfe", 400, "malformed-body"),
+    (json.dumps(REGISTRATION)[:-1] + ', "login": "eve"}', 400, "malformed-body"),
+    (json.dumps(REGISTRATION).replace("Anna", "\\ud800"), 400, "malformed-body"),
+    ("null", 422, "invalid-request"),
+    ("[]", 422, "invalid-request"),
+    ("NaN", 422, "invalid-request"),
+    ("{}", 422, "invalid-request"),
+    (json.dumps({**REGISTRATION, "login": "a\x00nna"}), 422, "invalid-request"),
+    (json.dumps({**REGISTRATION, "login": "anna schmidt"}), 422, "invalid-request"),
+    (json.dumps({**REGISTRATION, "login": "an"}), 422, "invalid-request"),
+    (json.dumps({**REGISTRATION, "login": 7}), 422, "invalid-request"),
+    (json.dumps({**REGISTRATION, "login": "x" * 255}), 422, "invalid-request"),
+    (json.dumps({**REGISTRATION, "display_name": "Anna\nroot"}), 422, "invalid-request"),
+    (json.dumps({**REGISTRATION, "display_name": "  "}), 422, "invalid-request"),
+    (json.dumps({**REGISTRATION, "password": "x" * 1025}), 422, "invalid-request"),
+    (json.dumps({**REGISTRATION, "roles": ["admin"]}), 422, "invalid-request"),
+    (json.dumps({**REGISTRATION, "display_name": "x" * 65_536}), 413, "body-too-large"),
+]
+
+
+async def test_a_wrong_body_is_refused_and_changes_nothing(counter: Counter) -> None:
+    for content, status, name in WRONG_BODIES:
+        answer = await send(counter, content)
+        given = (answer[0], answer[1]["type"], answer[1]["status"])
+        assert given == (status, f"/problems/{name}", status), content[:200]
+        assert answer[1]["title"]
     assert await counter.log() == []
 
 
@@ -125,16 +126,16 @@ async def test_an_answer_says_nothing_of_the_server(counter: Counter) -> None:
 NEEDS_A_TOKEN = [("GET", "/people/{person}"), ("POST", "/people/{person}/licences"), ("POST", "/devices")]
 
 
-@pytest.mark.parametrize(("method", "path"), NEEDS_A_TOKEN)
-@pytest.mark.parametrize("authorization", [None, "", "Bearer", "Bearer ", "Basic YTpi", "Bearer a.b.c", "token"])
-async def test_without_a_token_nothing_is_told_or_done(
-    counter: Counter, method: str, path: str, authorization: str | None
-) -> None:
+AUTHORIZATIONS = [None, "", "Bearer", "Bearer ", "Basic YTpi", "Bearer a.b.c", "token"]
+
+
+async def test_without_a_token_nothing_is_told_or_done(counter: Counter) -> None:
     person = await counter.register()
-    headers = {} if authorization is None else {"Authorization": authorization}
     before = await counter.log()
-    status, answer = await counter.ask(method, path.format(person=person), json=LICENCE, headers=headers)
-    assert (status, answer["type"]) == (401, "/problems/unauthenticated")
+    for (method, path), authorization in product(NEEDS_A_TOKEN, AUTHORIZATIONS):
+        headers = {} if authorization is None else {"Authorization": authorization}
+        answer = await counter.ask(method, path.format(person=person), json=LICENCE, headers=headers)
+        assert (answer[0], answer[1]["type"]) == (401, "/problems/unauthenticated"), (path, authorization)
     assert await counter.log() == before
 
 
@@ -159,32 +160,27 @@ async def test_a_token_of_somebody_who_is_not_there_is_refused(counter: Counter)
     assert (await counter.get(f"/people/{person}", token))[0] == 401
 
 
-@pytest.mark.parametrize(
-    ("error", "status", "name"),
-    [
-        (RuntimeError("canary"), 500, "fault"),
-        (RecursionError("canary"), 500, "fault"),
-        (asyncpg.UniqueViolationError("canary"), 500, "fault"),
-        (asyncpg.CheckViolationError("canary"), 500, "fault"),
-        (asyncpg.DeadlockDetectedError("canary"), 503, "busy"),
-        (asyncpg.QueryCanceledError("canary"), 503, "busy"),
-        (asyncpg.InvalidAuthorizationSpecificationError("canary"), 503, "busy"),
-        (asyncpg.AdminShutdownError("canary"), 503, "database-away"),
-        (ConnectionRefusedError("canary"), 503, "database-away"),
-        (TimeoutError("canary"), 503, "database-away"),
-        (asyncpg.InternalClientError("canary"), 503, "database-away"),
-    ],
-)
-async def test_a_fault_is_an_answer_that_tells_nothing(
-    counter: Counter, monkeypatch: pytest.MonkeyPatch, error: Exception, status: int, name: str
-) -> None:
-    async def fails(*_: object) -> None:
-        raise error
+FAULTS: list[tuple[Exception, int, str]] = [
+    (RuntimeError("canary"), 500, "fault"),
+    (RecursionError("canary"), 500, "fault"),
+    (asyncpg.UniqueViolationError("canary"), 500, "fault"),
+    (asyncpg.CheckViolationError("canary"), 500, "fault"),
+    (asyncpg.DeadlockDetectedError("canary"), 503, "busy"),
+    (asyncpg.QueryCanceledError("canary"), 503, "busy"),
+    (asyncpg.InvalidAuthorizationSpecificationError("canary"), 503, "busy"),
+    (asyncpg.AdminShutdownError("canary"), 503, "database-away"),
+    (ConnectionRefusedError("canary"), 503, "database-away"),
+    (TimeoutError("canary"), 503, "database-away"),
+    (asyncpg.InternalClientError("canary"), 503, "database-away"),
+]
 
-    monkeypatch.setattr(people, "register", fails)
-    answer = await counter.post("/people", REGISTRATION)
-    assert (answer[0], answer[1]["type"]) == (status, f"/problems/{name}")
-    assert "canary" not in json.dumps(answer)
+
+async def test_a_fault_is_an_answer_that_tells_nothing(counter: Counter, monkeypatch: pytest.MonkeyPatch) -> None:
+    for error, status, name in FAULTS:
+        monkeypatch.setattr(people, "register", AsyncMock(side_effect=error))
+        answer = await counter.post("/people", REGISTRATION)
+        assert (answer[0], answer[1]["type"]) == (status, f"/problems/{name}"), repr(error)
+        assert "canary" not in json.dumps(answer)
 
 
 async def test_a_fault_is_logged_without_what_variables_held(

@@ -62,25 +62,23 @@ async def test_the_database_takes_the_statement_from_its_role(enrolled: Counter)
     await connection.close()
 
 
-@pytest.mark.parametrize(
-    ("changes", "status", "name"),
-    [
-        ({"secret": "guessed"}, 401, "service-refused"),
-        ({"secret": SECRETS["gateway"]}, 401, "service-refused"),
-        ({"service": "payment"}, 401, "service-refused"),
-        ({"names": ["booking.lane-held", "payment.invoice-issued"]}, 403, "names-not-enrolled"),
-        ({"names": ["booking.book-session"]}, 403, "names-not-enrolled"),
-        ({"names": []}, 422, "invalid-request"),
-        ({"names": ["*"]}, 422, "invalid-request"),
-        ({"boot": "1"}, 422, "invalid-request"),
-        ({"service": "booking'--"}, 422, "invalid-request"),
-    ],
-)
-async def test_nobody_gets_a_statement_that_is_not_theirs(
-    enrolled: Counter, changes: dict[str, object], status: int, name: str
-) -> None:
-    answer = await enrolled.post("/service-tokens", asked(**changes))
-    assert (answer[0], answer[1]["type"]) == (status, f"/problems/{name}")
+NOT_THEIRS: list[tuple[dict[str, object], int, str]] = [
+    ({"secret": "guessed"}, 401, "service-refused"),
+    ({"secret": SECRETS["gateway"]}, 401, "service-refused"),
+    ({"service": "payment"}, 401, "service-refused"),
+    ({"names": ["booking.lane-held", "payment.invoice-issued"]}, 403, "names-not-enrolled"),
+    ({"names": ["booking.book-session"]}, 403, "names-not-enrolled"),
+    ({"names": []}, 422, "invalid-request"),
+    ({"names": ["*"]}, 422, "invalid-request"),
+    ({"boot": "1"}, 422, "invalid-request"),
+    ({"service": "booking'--"}, 422, "invalid-request"),
+]
+
+
+async def test_nobody_gets_a_statement_that_is_not_theirs(enrolled: Counter) -> None:
+    for changes, status, name in NOT_THEIRS:
+        answer = await enrolled.post("/service-tokens", asked(**changes))
+        assert (answer[0], answer[1]["type"]) == (status, f"/problems/{name}"), changes
 
 
 async def test_enrolling_again_replaces_what_was(enrolled: Counter) -> None:

@@ -97,10 +97,10 @@ async def test_failures_are_forgotten_in_an_hour(counter: Counter) -> None:
     assert await fail(counter, BOTH.free) == [401] * BOTH.free
 
 
-@pytest.mark.parametrize("address", ["", "anna", "192.0.2.256", "192.0.2.1/24", "::1%" + "x" * 99, None, 1])
-async def test_an_address_that_is_none_is_refused(counter: Counter, address: object) -> None:
-    body = {"login": "anna", "password": "x", "address": address}
-    assert (await counter.post("/sessions", body))[0] == 422
+async def test_an_address_that_is_none_is_refused(counter: Counter) -> None:
+    for address in ("", "anna", "192.0.2.256", "192.0.2.1/24", "::1%" + "x" * 99, None, 1):
+        body = {"login": "anna", "password": "x", "address": address}
+        assert (await counter.post("/sessions", body))[0] == 422, address
 
 
 def test_pauses_grow_up_to_the_longest() -> None:
