@@ -9,7 +9,8 @@ from typing import Final
 
 import structlog
 
-from bus.connection import ACQUIRE_TIMEOUT_S, Connection, Pool, is_away
+from bus.connection import ACQUIRE_TIMEOUT_S, Connection, Pool
+from gateway.tracking.away import is_passing
 
 SAMPLES: Final = 5
 AGAIN_EVERY_S: Final = 60.0
@@ -50,7 +51,7 @@ class DatabaseClock:
                 async with pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
                     await self.read(connection)
             except Exception as error:
-                if not is_away(error):
+                if not is_passing(error):
                     raise
                 log.warning("clock.not-read", error=repr(error))
                 wait_s = RETRY_EVERY_S

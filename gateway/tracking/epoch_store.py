@@ -7,10 +7,10 @@ from typing import Final
 
 from bus.connection import Connection
 from bus.identity import uuid7
+from gateway.tracking import epochs
 from gateway.tracking.epochs import Epoch, Fingerprint, Memory
 
 EPOCHS_A_LANE: Final = 8
-SHOTS_AN_EPOCH: Final = 4096
 
 
 async def hold_lanes(connection: Connection, lanes: Sequence[str]) -> None:
@@ -31,7 +31,7 @@ async def remember(connection: Connection, lanes: Sequence[str], numbers: Sequen
         """,
         lanes,
     )
-    epochs = {(row["device"], row["epoch"]): Epoch(*row[1:]) for row in rows}
+    known = {(row["device"], row["epoch"]): Epoch(*row[1:]) for row in rows}
     seen = await connection.fetch(
         """
         SELECT f.device, f.epoch, f.number, f.miss, f.x_um, f.y_um, f.elapsed_ms
@@ -42,10 +42,10 @@ async def remember(connection: Connection, lanes: Sequence[str], numbers: Sequen
         numbers,
     )
     for row in seen:
-        epochs[row["device"], row["epoch"]].seen[row["number"]] = Fingerprint(*row[3:])
+        known[row["device"], row["epoch"]].seen[row["number"]] = Fingerprint(*row[3:])
     memories = {lane: Memory([], _new_name) for lane in lanes}
     for row in rows:
-        memories[row["lane"]].epochs.append(epochs[row["device"], row["epoch"]])
+        memories[row["lane"]].epochs.append(known[row["device"], row["epoch"]])
     return memories
 
 
@@ -69,7 +69,7 @@ async def _forget_epochs(connection: Connection, lane: str, up_to: int) -> None:
     await connection.execute("DELETE FROM tracking.target_epoch WHERE lane = $1 AND ordinal <= $2", lane, up_to)
 
 
-async def _save_epochs(connection: Connection, epochs: Sequence[tuple[str, Epoch]]) -> None:
+async def _save_epochs(connection: Connection, found: Sequence[tuple[str, Epoch]]) -> None:
     await connection.execute(
         """
         INSERT INTO tracking.target_epoch AS t
@@ -81,14 +81,14 @@ async def _save_epochs(connection: Connection, epochs: Sequence[tuple[str, Epoch
             highest_elapsed_ms = excluded.highest_elapsed_ms
         WHERE (t.lane, t.zero_at, t.highest) IS DISTINCT FROM (excluded.lane, excluded.zero_at, excluded.highest)
         """,
-        [lane for lane, _ in epochs],
-        [one.device for _, one in epochs],
-        [one.epoch for _, one in epochs],
-        [one.ordinal for _, one in epochs],
-        [one.named for _, one in epochs],
-        [one.zero_at for _, one in epochs],
-        [one.highest for _, one in epochs],
-        [one.highest_elapsed_ms for _, one in epochs],
+        [lane for lane, _ in found],
+        [one.device for _, one in found],
+        [one.epoch for _, one in found],
+        [one.ordinal for _, one in found],
+        [one.named for _, one in found],
+        [one.zero_at for _, one in found],
+        [one.highest for _, one in found],
+        [one.highest_elapsed_ms for _, one in found],
     )
 
 
@@ -121,5 +121,5 @@ async def _forget_fingerprints(connection: Connection, added: Sequence[tuple[Epo
         """,
         [epoch.device for epoch, _ in added],
         [epoch.epoch for epoch, _ in added],
-        [number - SHOTS_AN_EPOCH for _, number in added],
+        [number - epochs.REMEMBERED_SHOTS for _, number in added],
     )

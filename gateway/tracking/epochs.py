@@ -18,6 +18,7 @@ from typing import Final, NamedTuple
 
 from gateway.tracking.shots import Sighted
 
+REMEMBERED_SHOTS: Final = 4096  # of an epoch; no target stores and repeats so many
 OLDEST_REPEAT: Final = timedelta(days=2)  # a device's clock that says more is not believed
 
 
@@ -122,13 +123,17 @@ class Memory:
 
 
 def _may_follow(epoch: Epoch, number: int, looks: Fingerprint) -> bool:
-    """A device's clock does not go back while its numbers go up, unless both began again."""
-    return (
-        number < epoch.highest
-        or looks.elapsed_ms is None
-        or epoch.highest_elapsed_ms is None
-        or looks.elapsed_ms >= epoch.highest_elapsed_ms
-    )
+    """Whether a number not remembered can be this epoch's.
+
+    A device's clock goes up with its numbers, and a number that was forgotten does not come again, unless both began
+    anew.
+    """
+    if number <= epoch.highest - REMEMBERED_SHOTS:
+        return False
+    if looks.elapsed_ms is None or epoch.highest_elapsed_ms is None:
+        return True
+    later = looks.elapsed_ms - epoch.highest_elapsed_ms
+    return later >= 0 if number > epoch.highest else later <= 0
 
 
 def set_clock(epoch: Epoch, shot: Sighted, received_at: datetime, *, live: bool) -> None:

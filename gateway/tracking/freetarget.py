@@ -17,7 +17,7 @@ from gateway.tracking.clock import DatabaseClock
 from gateway.tracking.frames import Scanner, Wrong
 from gateway.tracking.journal import Entry, Journal
 from gateway.tracking.recorder import Heard
-from gateway.tracking.shots import Sighted, understand
+from gateway.tracking.shots import understand
 
 CONNECT_WITHIN_S: Final = 5.0
 CHUNK_BYTES: Final = 16_384
@@ -30,6 +30,9 @@ RECONNECT_LONGEST_S: Final = 10.0
 COMPLAIN_EVERY_S: Final = 10.0
 
 log = structlog.get_logger(__name__)
+
+Part = tuple[list[Heard], list[Entry]]
+"""What a chunk of a target's stream held: shots, and frames to be kept as they came."""
 
 
 @dataclass(slots=True)
@@ -102,18 +105,18 @@ class FreeTarget:
         log.info("target.connected", device=self._address.device, lane=self._lane)
         scanner = Scanner()
         try:
-            await self._put(await self._repeats(reader, scanner))
+            await self._take_repeats(reader, scanner)
             while chunk := await _read(reader, writer):
-                await self._put(await self._heard(chunk, scanner, live=True))
+                await self._take([self._heard(chunk, scanner, live=True)])
         except OSError as error:
             log.info("target.lost", device=self._address.device, error=repr(error))
         finally:
             self.connected = False
             writer.close()
 
-    async def _repeats(self, reader: asyncio.StreamReader, scanner: Scanner) -> list[Heard]:
+    async def _take_repeats(self, reader: asyncio.StreamReader, scanner: Scanner) -> None:
         """What a target tells at once may be long past. It is taken together, so that the last dates the others."""
-        repeated: list[Heard] = []
+        parts: list[Part] = []
         ends_s = time.monotonic() + REPEATS_END_S
         while time.monotonic() < ends_s:
             try:
@@ -123,14 +126,24 @@ class FreeTarget:
                 break
             if not chunk:
                 break
-            repeated += await self._heard(chunk, scanner, live=False)
-        return repeated
+            parts.append(self._heard(chunk, scanner, live=False))
+        await self._take(parts)
 
-    async def _heard(self, chunk: bytes, scanner: Scanner, *, live: bool) -> list[Heard]:
-        """The shots in a chunk; their frames, and wrong ones, are kept in the journal first."""
+    async def _take(self, parts: Sequence[Part]) -> None:
+        """The shots first: a target repeats them if we stop here, but not every one does."""
+        shots = [one for heard, _ in parts for one in heard]
+        entries = [one for _, kept in parts for one in kept]
+        if shots:
+            await self._put(shots)
+        if entries:
+            await asyncio.to_thread(self._journal.keep, entries)
+
+    def _heard(self, chunk: bytes, scanner: Scanner, *, live: bool) -> Part:
+        """The shots in a chunk, and the frames to be kept: theirs, and wrong ones."""
         at = self._clock.now()
+        device = self._address.device
         self.counts.bytes += len(chunk)
-        shots: list[Sighted] = []
+        shots: list[Heard] = []
         entries: list[Entry] = []
         for one in scanner.feed(chunk):
             told = understand(one)
@@ -140,12 +153,10 @@ class FreeTarget:
                 self.counts.wrong += 1
                 self._complaints.wrong(told)
             else:
-                shots.append(told)
-            entries.append(Entry.of(self._address.device, "tcp", at, one.raw, told))
-        self.counts.shots += len(shots)
-        if entries:
-            await asyncio.to_thread(self._journal.keep, entries)
-        return [Heard(self._address.device, self._lane, shot, at, live, self._face) for shot in shots]
+                self.counts.shots += 1
+                shots.append(Heard(device, self._lane, told, at, live, self._face))
+            entries.append(Entry.of(device, "tcp", at, one.raw, told))
+        return shots, entries
 
 
 async def _connect(address: Address) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

@@ -14,8 +14,9 @@ from uuid import UUID
 import structlog
 
 from bus.backoff import full_jitter
-from bus.connection import Connection, close, connect, is_away
+from bus.connection import Connection, close, connect
 from bus.tasks import set_within
+from gateway.tracking.away import is_passing
 
 LASTS: Final = timedelta(seconds=10)
 RENEW_EVERY_S: Final = 3.0
@@ -53,7 +54,7 @@ class Leases:
             try:
                 connection = await connect(self._dsn, f"{self._application}/leases")
             except Exception as error:
-                if not is_away(error):
+                if not is_passing(error):
                     raise
                 failures += 1
                 await asyncio.sleep(full_jitter(failures, longest_s=RECONNECT_LONGEST_S))
@@ -63,7 +64,7 @@ class Leases:
             try:
                 await self._renew_all(connection)
             except Exception as error:
-                if not is_away(error):
+                if not is_passing(error):
                     raise
                 log.warning("leases.not-renewed", held=len(self._held), error=repr(error))
             finally:
@@ -94,7 +95,7 @@ class Leases:
                     "SELECT fence FROM bus.take_lease($1, $2, $3)", name, self._holder, LASTS, timeout=ANSWER_WITHIN_S
                 )
             except Exception as error:
-                if not is_away(error):
+                if not is_passing(error):
                     raise
                 return None
         # A lease taken on a connection that has ended meanwhile has ended with it.
@@ -109,7 +110,7 @@ class Leases:
                     "SELECT bus.release_lease($1, $2)", held.name, held.fence, timeout=ANSWER_WITHIN_S
                 )
             except Exception as error:
-                if not is_away(error):
+                if not is_passing(error):
                     raise
                 log.warning("lease.not-given-back", lease=held.name, error=repr(error))
 

@@ -6,15 +6,16 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 import asyncpg
 import structlog
 
 from bus.backoff import full_jitter
-from bus.connection import ACQUIRE_TIMEOUT_S, Connection, Pool, is_away
+from bus.connection import ACQUIRE_TIMEOUT_S, Connection, Pool
 from bus.outbox import Producer
 from bus.shots import record_shots
+from gateway.tracking.away import is_passing
 from gateway.tracking.epoch_store import hold_lanes, remember, write_down
 from gateway.tracking.epochs import fired_at, set_clock
 from gateway.tracking.shots import Sighted
@@ -111,7 +112,7 @@ class Recorder:
                 self.refused += 1
                 log.exception("shot.refused", device=batch[0].device, raw=batch[0].shot.raw_sha256)
             except Exception as error:
-                if not (is_away(error) or isinstance(error, asyncpg.PostgresError)):
+                if not (is_passing(error) or isinstance(error, asyncpg.PostgresError)):
                     raise
                 failures += 1
                 wait_s = full_jitter(failures, longest_s=RETRY_LONGEST_S)
@@ -135,7 +136,7 @@ async def _record(connection: Connection, producer: int, heard: Sequence[Heard],
         received_at = one.received_at or now
         set_clock(epoch, one.shot, received_at, live=one.live)
         known.append((one, epoch, identity, received_at))
-    shots = [
+    shots: list[Any] = [
         ShotRecorded(
             device=identity.device,
             epoch=identity.epoch,

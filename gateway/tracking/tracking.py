@@ -11,12 +11,13 @@ from uuid import UUID
 import asyncpg
 import structlog
 
-from bus.connection import ACQUIRE_TIMEOUT_S, Connection, Pool, is_away
+from bus.connection import ACQUIRE_TIMEOUT_S, Connection, Pool
 from bus.outbox import Producer
 from bus.tasks import running, set_within, unless
 from gateway.problems import invalid
 from gateway.tracking import push
 from gateway.tracking.address import Address
+from gateway.tracking.away import is_passing
 from gateway.tracking.clock import DatabaseClock
 from gateway.tracking.freetarget import Counts, FreeTarget
 from gateway.tracking.journal import Entry, Journal
@@ -96,8 +97,8 @@ class Tracking:
     async def push(self, raw: bytes, device: str, lane: str) -> push.PushResult:
         """Records what a device posted for its lane, and returns after COMMIT.
 
-        Raises Problem for what is wrong with it, and what `is_away` recognises while the database is away: posted
-        again, nothing counts twice.
+        Raises Problem for what is wrong with it, and what `away.is_passing` recognises while the database is away:
+        posted again, nothing counts twice.
         """
         read = push.read(raw)
         at = self._clock.now()
@@ -129,7 +130,7 @@ class Tracking:
             async with self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
                 listed = await self._targets(connection)
         except Exception as error:
-            if not is_away(error):
+            if not is_passing(error):
                 raise
             log.warning("targets.not-listed", error=repr(error))
             return
