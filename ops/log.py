@@ -3,8 +3,12 @@
 import logging
 import os
 import sys
+from typing import Final
 
 import structlog
+
+WITHOUT_LOCALS: Final = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+"""A fault is logged without the values of variables: a password may be among them."""
 
 
 def configure(process: str, level: str) -> None:
@@ -23,9 +27,13 @@ def configure(process: str, level: str) -> None:
     ]
     on_a_terminal = sys.stderr.isatty()
     renderers: list[structlog.typing.Processor] = (
-        [structlog.dev.ConsoleRenderer(colors="NO_COLOR" not in os.environ)]
+        [
+            structlog.dev.ConsoleRenderer(
+                colors="NO_COLOR" not in os.environ, exception_formatter=structlog.dev.plain_traceback
+            )
+        ]
         if on_a_terminal
-        else [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
+        else [structlog.processors.ExceptionRenderer(WITHOUT_LOCALS), structlog.processors.JSONRenderer()]
     )
     structlog.configure(
         processors=[
