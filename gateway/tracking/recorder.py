@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 import asyncpg
 import structlog
@@ -136,7 +136,7 @@ async def _record(connection: Connection, producer: int, heard: Sequence[Heard],
         received_at = one.received_at or now
         set_clock(epoch, one.shot, received_at, live=one.live)
         known.append((one, epoch, identity, received_at))
-    shots: list[Any] = [
+    shots = [
         ShotRecorded(
             device=identity.device,
             epoch=identity.epoch,
