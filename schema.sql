@@ -1580,12 +1580,14 @@ CREATE TABLE tracking.lane (
 -- The latest epochs of each lane's targets. A target counts from 1 again in each session of its own and repeats what
 -- it has stored at each connection, so what tells two epochs apart is the shots themselves.
 CREATE TABLE tracking.target_epoch (
-    device   text        NOT NULL,
-    epoch    text        NOT NULL,
-    lane     text        NOT NULL,
-    ordinal  bigint      NOT NULL,  -- grows with each epoch of the lane
-    named    boolean     NOT NULL,  -- the device named it; otherwise it was found out here
-    zero_at  timestamptz,           -- when the target's clock stood at zero, at the latest
+    device             text        NOT NULL,
+    epoch              text        NOT NULL,
+    lane               text        NOT NULL,
+    ordinal            bigint      NOT NULL,  -- grows with each epoch of the lane
+    named              boolean     NOT NULL,  -- the device named it; otherwise it was found out here
+    zero_at            timestamptz,           -- when the target's clock stood at zero, at the latest
+    highest            bigint      NOT NULL,  -- its highest number so far,
+    highest_elapsed_ms bigint,                -- and what the target's clock said then
     PRIMARY KEY (device, epoch)
 );
 CREATE INDEX target_epoch_lane ON tracking.target_epoch (lane, ordinal);
