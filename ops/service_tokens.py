@@ -2,7 +2,7 @@
 
 import asyncio
 import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 from uuid import UUID
 
@@ -37,11 +37,11 @@ class AuthClient:
             async with await self._breakers.get_breaker("auth"):
                 token = await self._post(request)
         except (OSError, aiohttp.ClientError, TimeoutError, OpenedState) as away:
-            raise AuthAway(repr(away)) from away
+            raise AuthAway(f"{type(away).__name__}: {away}") from away
         claims = _unverified(token)
         return ServiceToken(token, claims.token_id, claims.issued_at, claims.expires_at)
 
-    async def _post(self, request: dict[str, object]) -> str:
+    async def _post(self, request: Mapping[str, object]) -> str:
         timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
         async with (
             aiohttp.ClientSession(timeout=timeout) as session,

@@ -27,7 +27,13 @@ from tests.database import Database
 from tests.handlers.services_at_work import AtWork, at_work
 
 ADMIN, SHOOTER, ARMOURER, INSTRUCTOR, CASHIER = (uuid7() for _ in range(5))
-STAFF: dict[UUID, Role] = {ADMIN: "admin", ARMOURER: "armourer", INSTRUCTOR: "instructor", CASHIER: "cashier", SHOOTER: "shooter"}
+STAFF: dict[UUID, Role] = {
+    ADMIN: "admin",
+    ARMOURER: "armourer",
+    INSTRUCTOR: "instructor",
+    CASHIER: "cashier",
+    SHOOTER: "shooter",
+}
 ALL_DAY = tuple(OpeningHours(weekday=day, opens_minute=0, closes_minute=1440) for day in range(1, 8))
 
 
