@@ -2,12 +2,13 @@
 
 import json
 import secrets
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Final
 
 from bus.clock import now
-from ops.api import Api, ApiProblem
+from ops.api import Api, ApiProblem, Json
 from ops.credentials import load, write_private
 from ops.settings import Settings
 
@@ -21,7 +22,7 @@ RANGE: Final = {
     "early_check_in_minutes": 7 * 24 * 60,
     "no_show_minutes": 30,
 }
-LANES: Final = {
+LANES: Final[Mapping[str, Json]] = {
     "lane-1": {"discipline": "air-pistol-10m", "target_address": "freetarget://127.0.0.1:1090"},
     "lane-2": {"discipline": "air-pistol-10m", "target_address": "freetarget://127.0.0.1:1091"},
     "lane-3": {"discipline": "air-rifle-10m", "target_address": None},
