@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from bus.connection import Connection
 from bus.identity import uuid7
@@ -13,12 +13,15 @@ from bus.identity import uuid7
 class Shot(Protocol):
     """A message that a device's shot is told by."""
 
-    name: str
-    version: int
-    device: str
-    epoch: str
-    number: int
+    name: ClassVar[str]
+    version: ClassVar[int]
 
+    @property
+    def device(self) -> str: ...
+    @property
+    def epoch(self) -> str: ...
+    @property
+    def number(self) -> int: ...
     @property
     def stream(self) -> str: ...
     def model_dump_json(self) -> str: ...

@@ -126,7 +126,7 @@ async def test_a_way_that_fell_silent_is_noticed_and_left(database, booking, pro
 
 
 @pytest.mark.usefixtures("impatient")
-async def test_a_listener_that_is_no_longer_registered_notices_it(database, booking):
+async def test_a_listener_that_is_no_longer_registered_notices_it(monkeypatch, database, booking):
     """The socket lives and the session listens to nothing: as after a pooler, or a DISCARD ALL."""
     bell = Bell(database.url("booking"), "test")
     unregistered = asyncio.Event()
@@ -146,7 +146,7 @@ async def test_a_listener_that_is_no_longer_registered_notices_it(database, book
             else:
                 unregistered.set()
 
-    bell._listen = listen
+    monkeypatch.setattr(bell, "_listen", listen)
     async with running(bell.run()):
         waiter = await listening(bell)
         await unregistered.wait()

@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from itertools import pairwise
+from typing import Any
+from uuid import UUID
 
 import asyncpg
 import pytest
@@ -63,7 +65,7 @@ async def amounts(connection: asyncpg.Connection, tally: str = "a") -> list[int]
     return [row["amount"] for row in rows]
 
 
-async def outcome(connection: asyncpg.Connection, command) -> str | None:
+async def outcome(connection: asyncpg.Connection, command: UUID) -> Any:
     return await connection.fetchval("SELECT status FROM bus.outcome WHERE command = $1", command)
 
 
@@ -95,8 +97,8 @@ async def test_a_new_worker_goes_on_where_the_last_one_stopped(database, booking
     assert await amounts(booking) == [1, 2, 3]
 
 
-async def _is(wanted, result: Awaitable) -> bool:
-    return await result == wanted
+async def _is(wanted: object, result: Awaitable[object]) -> bool:
+    return bool(await result == wanted)
 
 
 async def test_a_rejection_changes_nothing_and_says_which_rule_and_why(database, booking, producer):

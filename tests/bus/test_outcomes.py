@@ -12,7 +12,7 @@ from bus import outcomes as outcomes_module
 from bus.bell import Bell, Ringer
 from bus.group_commit import accept_all
 from bus.identity import uuid7
-from bus.outbox import Outbox, Said
+from bus.outbox import Outbox, Said, Status
 from bus.outcomes import Outcomes
 from bus.tasks import running
 from tests.bus import toy
@@ -44,7 +44,7 @@ async def waits(outcomes: Outcomes, command, many: int = 1) -> None:
             await asyncio.sleep(0)
 
 
-async def conclude(connection, producer, command, amount: int = 1, status: str = "done") -> None:
+async def conclude(connection, producer, command, amount: int = 1, status: Status = "done") -> None:
     added = toy.Added(tally="a", amount=amount, command=command)
     said = Said(added, "service:booking", command, command, concludes=command, status=status)
     await Outbox(toy.toy(), producer).append(connection, [said])

@@ -41,9 +41,10 @@ async def take(messages, count: int) -> list[int]:
 
 
 async def position_of(connection, amount: int) -> int:
-    return await connection.fetchval(
+    position: int = await connection.fetchval(
         "SELECT position FROM bus.outbox WHERE name = $1 AND (body ->> 'amount')::int = $2", ADD, amount
     )
+    return position
 
 
 async def test_a_follower_gets_what_comes_of_the_names_it_asked_for(pool, booking, producer):

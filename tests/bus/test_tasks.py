@@ -165,7 +165,7 @@ async def test_work_is_cancelled_and_awaited_when_stopped():
     ended: list[str] = []
     stopping = asyncio.Event()
     asyncio.get_running_loop().call_soon(stopping.set)
-    assert await unless(stopping, forever(ended)) is None
+    await unless(stopping, forever(ended))
     assert ended == ["ended"]
 
 

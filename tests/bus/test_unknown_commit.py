@@ -4,6 +4,7 @@ import asyncio
 import random
 import time
 from collections.abc import AsyncIterator
+from uuid import UUID
 
 import asyncpg
 import pytest
@@ -101,7 +102,7 @@ async def _insist(commands: GroupCommit, asked: group_commit.Asked) -> Accepted:
 async def test_under_load_with_cuts_and_resets_each_command_answered_for_is_there_once(gateway, proxy, commands):
     """A history of what clients were told, beside what is in the log."""
     chance = random.Random(7)
-    told: dict[str, set] = {}
+    told: dict[str, set[UUID]] = {}
 
     async def client(name: str) -> None:
         for number in range(25):

@@ -15,7 +15,7 @@ from bus.errors import Later, Rejected
 from bus.group_commit import Asked
 from bus.identity import uuid7
 from bus.message import Command, Event, Message
-from bus.outbox import Outbox, Said
+from bus.outbox import Outbox, Producer, Said
 from bus.service import AfterLastAttempt, Given, Hears, Schedule, Service
 
 
@@ -75,7 +75,8 @@ class Faults:
 
 
 async def _total(connection: Connection, command: Add) -> int:
-    return await connection.fetchval("SELECT coalesce(sum(amount), 0) FROM tally WHERE tally = $1", command.tally)
+    total: int = await connection.fetchval("SELECT coalesce(sum(amount), 0) FROM tally WHERE tally = $1", command.tally)
+    return total
 
 
 async def _added(connection: Connection, event: Added) -> None:
@@ -147,7 +148,7 @@ async def register(connection: asyncpg.Connection, names: Sequence[str], *, for_
     return FixedProducer(number)
 
 
-async def append(connection: asyncpg.Connection, producer: FixedProducer, *messages: Message) -> list[UUID]:
+async def append(connection: asyncpg.Connection, producer: Producer, *messages: Message) -> list[UUID]:
     """Appends messages as a service does; returns nothing but their order's positions."""
     said = [Said(one, "service:booking", uuid7(), None) for one in messages]
     await Outbox(toy(), producer).append(connection, said)
