@@ -2,7 +2,7 @@
 FROM python:3.13-slim
 
 RUN useradd --system --uid 10001 --create-home firingline \
- && install -d -o firingline -m 0700 /var/lib/firingline
+ && install -d -o firingline -m 0700 /var/lib/firingline /var/lib/firingline/credentials /var/lib/firingline/tracking
 WORKDIR /app
 COPY requirements.lock ./
 RUN pip install --no-cache-dir --require-hashes --no-deps -r requirements.lock

@@ -3,21 +3,18 @@
 import asyncio
 import os
 import signal
-import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 import structlog
+from uvloop import new_event_loop
 
 from ops.log import configure
 from ops.settings import Settings
 
-if sys.platform == "win32":
-    from asyncio import new_event_loop
-else:
-    from uvloop import new_event_loop
+__all__ = ["GRACE_S", "OUT_OF_PATIENCE", "PARENT_FD", "new_event_loop", "run"]
 
 PARENT_FD: Final = "FIRINGLINE_PARENT_FD"
 GRACE_S: Final = 2.5  # of the 5 s in which everything stops, PostgreSQL, which stops last, keeps the rest

@@ -1,4 +1,5 @@
 import itertools
+import re
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,7 @@ def test_only_the_schema_job_knows_the_superuser(compose: dict[str, Any]) -> Non
 def test_only_who_makes_secrets_may_write_where_they_are_kept(compose: dict[str, Any]) -> None:
     for name, each in ours(compose).items():
         mode = "" if name in {"schema", "auth"} else ":ro"
-        assert each["volumes"] == [f"credentials:/var/lib/firingline{mode}"]
+        assert each["volumes"][0] == f"credentials:/var/lib/firingline/credentials{mode}"
 
 
 def test_what_depends_on_another_waits_for_it(compose: dict[str, Any]) -> None:
@@ -78,6 +79,13 @@ def test_its_postgres_is_set_up_as_the_embedded_one(compose: dict[str, Any]) -> 
     given = dict(argument.split("=") for argument in compose["services"]["postgres"]["command"] if "=" in argument)
     assert given.items() <= SETTINGS.items()
     assert "max_prepared_transactions" in given
+
+
+def test_every_place_that_is_mounted_belongs_to_the_user_of_the_image(compose: dict[str, Any]) -> None:
+    made = re.search(r"install -d -o firingline -m 0700 (.*)", (ROOT / "Dockerfile").read_text())
+    assert made is not None
+    mounted = {volume.split(":")[1] for each in ours(compose).values() for volume in each["volumes"]}
+    assert mounted <= set(made[1].split())
 
 
 def test_the_image_holds_what_is_run() -> None:
