@@ -57,7 +57,8 @@ async def until(consumer: Consumer, condition: Callable[[], Awaitable[bool]], wi
     async with asyncio.timeout(within_s):
         while not await condition():
             if not await consumer.step():
-                await asyncio.sleep(min(0.02, consumer.patience_s() or 0.02))
+                patience_s = consumer.patience_s()
+                await asyncio.sleep(0.02 if patience_s is None else min(0.02, patience_s))
 
 
 async def amounts(connection: asyncpg.Connection, tally: str = "a") -> list[int]:

@@ -272,3 +272,37 @@ async def test_without_the_mark_the_reader_by_horizon_loses_events_too(database:
     )
     await admin.close()
     assert await loses(database, producer, read_by_horizon)
+
+
+# Marks and partitions
+
+
+async def test_a_batch_that_worked_for_long_and_has_only_now_taken_its_mark_is_left_alone(
+    database: Database, booking, producer
+):
+    admin = await database.connect("postgres")
+    await admin.execute(
+        "CREATE OR REPLACE FUNCTION bus.mark_limit() RETURNS interval LANGUAGE sql IMMUTABLE "
+        "AS $$ SELECT interval '700 milliseconds' $$"
+    )
+    slow = await database.connect("booking")
+    async with slow.transaction():
+        await slow.execute("SELECT pg_sleep(0.8)")
+        await Outbox(toy.toy(), producer).append(slow, [said("late")])
+        assert await booking.fetch("SELECT * FROM bus.end_stale_marks()") == []
+    assert [one.stream for one in (await read_all(booking)).messages] == ["tally:late"]
+    for connection in (slow, admin):
+        await connection.close()
+
+
+async def test_whoever_extends_the_log_at_the_same_time_finds_it_extended(database: Database, booking, producer):
+    admin = await database.connect("postgres")
+    await admin.execute("SELECT setval('bus.outbox_position', bus.partition_span() * 40)")
+    others = [await database.connect(role) for role in ("auth", "booking", "armory", "payment", "stats", "gateway")]
+    made = await asyncio.gather(*(one.fetchval("SELECT bus.extend_log(3)") for one in others))
+    assert sorted(made) == [0] * 5 + [8]
+    await toy.append(booking, producer, toy.Put(tally="a"))
+    far = await booking.fetchval("SELECT bus.partition_span() * 40")
+    assert [one.stream for one in (await read_all(booking, far)).messages] == ["tally:a"]
+    for connection in (*others, admin):
+        await connection.close()

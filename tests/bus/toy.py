@@ -96,6 +96,8 @@ def toy(
         return [Added(tally=command.tally, amount=command.amount, command=given.id)]
 
     def add_later(_state: None, command: AddLater, given: Given) -> Sequence[Any]:
+        if faults is not None:
+            faults.strike(command.amount)
         ask = Add(tally=command.tally, amount=command.amount)
         return [
             Put(tally=command.tally),
