@@ -31,11 +31,10 @@ from ops.credentials import load
 from ops.process import run
 from ops.service_tokens import AuthClient
 from ops.settings import Settings
+from ops.sound import GATEWAY_APPENDERS, GATEWAY_READERS, until_sound
 
 NAME: Final = "gateway"
 APPLICATION: Final = "firingline-gateway"
-READERS: Final = 10
-APPENDERS: Final = 8
 BACKLOG: Final = 1024
 LOOK_AGAIN_S: Final = 0.5
 FINISH_WITHIN_S: Final = 1.5
@@ -62,7 +61,7 @@ def gateway() -> None:
 async def serve(settings: Settings, stopping: asyncio.Event) -> None:
     """Serves until `stopping` is set, and then answers what it has taken."""
     dsn, boot = settings.dsn(NAME), uuid7()
-    async with _pool(dsn, "read", READERS) as reads, _pool(dsn, "append", APPENDERS) as appends:
+    async with _pool(dsn, "read", GATEWAY_READERS) as reads, _pool(dsn, "append", GATEWAY_APPENDERS) as appends:
         bell, ringer = Bell(dsn, APPLICATION), Ringer(dsn, APPLICATION)
         obtain = AuthClient(settings.auth_address, NAME, load(settings.home, NAME).secret).obtain
         registration = Registration(appends, boot, may_append()[NAME], obtain)
@@ -90,13 +89,21 @@ async def serve(settings: Settings, stopping: asyncio.Event) -> None:
             push_shots=tracking.push,
             registered=lambda: registration.id != 0,
         )
-        beside = (bell.run(), ringer.run(), _register(registration), outcomes.run(), _follow(tail), keys.run())
+        beside = (
+            bell.run(),
+            ringer.run(),
+            _register(registration, settings),
+            outcomes.run(),
+            _follow(tail),
+            keys.run(),
+        )
         async with running(*beside), _finishing(tracking.run, commands.run), _listening(ports, settings):
             await stopping.wait()
         await auth.close()
 
 
-async def _register(registration: Registration) -> None:
+async def _register(registration: Registration, settings: Settings) -> None:
+    await until_sound(settings, NAME)
     await registration.register()
     await registration.keep()
 

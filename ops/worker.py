@@ -9,6 +9,7 @@ from uuid import UUID
 import click
 
 from bus.connection import Pool, close_pool, connect_pool
+from bus.errors import Refusal
 from bus.identity import uuid7
 from bus.outbox import Outbox
 from bus.producer import ObtainToken, Registration, ServiceToken
@@ -23,9 +24,8 @@ from ops.credentials import load
 from ops.process import run
 from ops.service_tokens import AuthClient, Statements
 from ops.settings import Settings
+from ops.sound import AUTH_POOL, WORKER_POOL, until_sound
 
-POOL_SIZE: Final = 3
-AUTH_POOL_SIZE: Final = 8
 MASTER_KEY_FILE: Final = "auth-master.key"
 
 
@@ -41,26 +41,32 @@ def worker(names: Sequence[str]) -> None:
     settings = Settings.from_environment()
 
     async def main(stopping: asyncio.Event) -> None:
-        async with asyncio.TaskGroup() as group:
-            for name in names:
-                group.create_task(work(name, settings, stopping))
+        try:
+            async with asyncio.TaskGroup() as group:
+                for name in names:
+                    group.create_task(work(name, settings, stopping))
+        except* Refusal as refusals:
+            raise refusals.exceptions[0] from None
 
     run(main, "-".join(("worker", *names)))
 
 
 async def work(name: str, settings: Settings, stopping: asyncio.Event) -> None:
     """Runs one service until `stopping` is set."""
+    await unless(stopping, until_sound(settings, name))
+    if stopping.is_set():
+        return
     if name == "auth":
         await _work_as_auth(settings, stopping)
         return
-    async with _pool(name, settings, POOL_SIZE) as pool:
+    async with _pool(name, settings, WORKER_POOL) as pool:
         obtain = AuthClient(settings.auth_address, name, load(settings.home, name).secret).obtain
         await _worker(name, settings, pool, obtain).run(stopping)
 
 
 async def _work_as_auth(settings: Settings, stopping: asyncio.Event) -> None:
     """Auth needs nobody for its token, and serves its endpoint beside its consumer."""
-    async with _pool("auth", settings, AUTH_POOL_SIZE) as pool:
+    async with _pool("auth", settings, AUTH_POOL) as pool:
         signer = await open_signer(pool, settings.home / "credentials" / MASTER_KEY_FILE)
         made = _worker("auth", settings, pool, _own_token(pool, signer))
         await unless(stopping, made.registration.register())
