@@ -16,7 +16,7 @@ from gateway.frame import Handler, dress, frame
 from gateway.live import STREAMS, Streams
 from gateway.ownership import must_own
 from gateway.pages import pages
-from gateway.ports import PORTS, Ports
+from gateway.ports import ENDING, PORTS, Ports
 from gateway.problems import TOO_LONG, again_after
 from gateway.routes import ROUTES
 from gateway.routing import Route, Visit, path_of
@@ -37,6 +37,7 @@ def make_app(ports: Ports, routes: Sequence[Route] | None = None) -> web.Applica
     routes = all_routes() if routes is None else routes
     app = web.Application(middlewares=[frame], client_max_size=LARGEST_BYTES + 1)
     app[PORTS] = ports
+    app[ENDING] = asyncio.Event()
     app[STREAMS] = Streams()
     app[LATEST_BOARD] = LatestBoard()
     document = openapi.Document(routes)
@@ -46,7 +47,7 @@ def make_app(ports: Ports, routes: Sequence[Route] | None = None) -> web.Applica
     app[openapi.DOCUMENT] = document.of(app)
     app.on_response_prepare.append(dress)
     app.on_startup.append(_guard(routes))
-    app.on_shutdown.append(_end_streams)
+    app.on_shutdown.append(_end)
     return app
 
 
@@ -81,5 +82,5 @@ def _guard(routes: Sequence[Route]) -> Callable[[web.Application], Awaitable[Non
     return must_all_be_guarded
 
 
-async def _end_streams(app: web.Application) -> None:
-    app[STREAMS].ending.set()
+async def _end(app: web.Application) -> None:
+    app[ENDING].set()

@@ -15,10 +15,12 @@ from bus.group_commit import Accepted, Asked, Overloaded
 from bus.identity import uuid7
 from bus.message import Command
 from bus.outcomes import Outcome
+from bus.tasks import unless
 from gateway.access import Access, Caller
 from gateway.answers import CommandStatus, answer
 from gateway.body import Body, parse, read
 from gateway.headers import IDEMPOTENCY_KEY, LONGEST_WAIT_S, PREFER, idempotency_key, wait_s
+from gateway.ports import ENDING
 from gateway.problems import BUSY, KEY_CONFLICT, NOT_PERMITTED, Problem, again_after
 from gateway.queries import must_have_none
 from gateway.routing import Documented, Route, Visit, names_in, summary_of
@@ -91,7 +93,8 @@ class Asks:
 
     async def _outcome(self, visit: Visit, accepted: Accepted, patience_s: int | None) -> Outcome | None:
         if patience_s:
-            return await visit.ports.outcomes.wait(accepted.id, patience_s)
+            ending = visit.request.app[ENDING]
+            return await unless(ending, visit.ports.outcomes.wait(accepted.id, patience_s))
         if accepted.verdict == "repeated":
             return await visit.ports.outcomes.find(accepted.id)
         return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable
+from secrets import token_hex
 from typing import Final
 
 import asyncpg
@@ -11,7 +12,6 @@ import structlog
 from aiohttp import HttpVersion10, HttpVersion11, hdrs, web
 
 from bus.connection import is_passing
-from bus.identity import uuid7
 from gateway.problems import (
     DATABASE_AWAY,
     FAULT,
@@ -50,7 +50,7 @@ log = structlog.get_logger(__name__)
 async def frame(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Turns whatever goes wrong into a problem document; outermost, so that nothing passes it by."""
     given = request.headers.get(REQUEST_ID_HEADER, "")
-    request_id = given if SOUND_ID.fullmatch(given) else str(uuid7())
+    request_id = given if SOUND_ID.fullmatch(given) else token_hex(16)
     request[REQUEST_ID] = request_id
     if request.version not in {HttpVersion10, HttpVersion11}:
         return Problem(HTTP_VERSION).response(request_id)

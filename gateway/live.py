@@ -19,7 +19,17 @@ from bus.message import Envelope
 from bus.tail import ForeignEpoch, TooSlow
 from gateway.caught_up import ACQUIRE_TIMEOUT_S
 from gateway.discretion import FOLLOWED, Discretion
-from gateway.problems import DATABASE_AWAY, FOREIGN_EPOCH, NOT_FOUND, TOO_MANY_STREAMS, Problem, again_after, invalid
+from gateway.ports import ENDING
+from gateway.problems import (
+    DATABASE_AWAY,
+    FOREIGN_EPOCH,
+    NOT_FOUND,
+    TOO_FAR_BACK,
+    TOO_MANY_STREAMS,
+    Problem,
+    again_after,
+    invalid,
+)
 from gateway.queries import Position, must_have_none
 from gateway.routing import Documented, Visit
 from handlers.booking.views.lanes import lanes
@@ -27,6 +37,7 @@ from handlers.booking.views.lanes import lanes
 LAST_EVENT_ID: Final = "Last-Event-ID"
 STREAMS_EACH: Final = 8
 STREAMS_TOGETHER: Final = 1_000
+FARTHEST_BACK: Final = 100_000  # positions of the log that are read once more for one who comes back
 HEARTBEAT_S: Final = 15.0
 LOOK_S: Final = 1.0  # whether the client is still there
 WRITE_WITHIN_S: Final = 10.0
@@ -37,10 +48,9 @@ log = structlog.get_logger(__name__)
 
 @dataclass(slots=True)
 class Streams:
-    """The streams that are open, bounded for each caller and together, and ended when the gateway stops."""
+    """The streams that are open, bounded for each caller and together."""
 
     open: Counter[str] = field(default_factory=Counter)
-    ending: asyncio.Event = field(default_factory=asyncio.Event)
 
     @contextmanager
     def place(self, actor: str) -> Iterator[None]:
@@ -69,13 +79,12 @@ class Follows:
         after = _last_seen(visit.request)
         if not visit.ports.tail.epoch:
             raise again_after(DATABASE_AWAY, 1)
-        await _must_exist(visit)
+        await _must_be_possible(visit, after)
         discretion = Discretion(visit.ports.pool, visit.caller, visit.path["lane"])
-        streams = visit.request.app[STREAMS]
-        with streams.place(visit.caller.actor):
+        with visit.request.app[STREAMS].place(visit.caller.actor):
             try:
                 async with visit.ports.tail.follow(FOLLOWED, after=after) as messages:
-                    return await _Stream(visit, discretion, streams.ending).send(messages, visit.ports.tail.epoch)
+                    return await _Stream(visit, discretion).send(messages, visit.ports.tail.epoch)
             except ForeignEpoch as foreign:
                 raise Problem(FOREIGN_EPOCH) from foreign
 
@@ -92,10 +101,10 @@ class Follows:
 class _Stream:
     """One response that goes on."""
 
-    def __init__(self, visit: Visit, discretion: Discretion, ending: asyncio.Event) -> None:
+    def __init__(self, visit: Visit, discretion: Discretion) -> None:
         self._request = visit.request
         self._discretion = discretion
-        self._ending = ending
+        self._ending = visit.request.app[ENDING]
         self._ends_at = visit.caller.expires_at
         self._response = web.StreamResponse(
             headers={hdrs.CONTENT_TYPE: "text/event-stream; charset=utf-8", "X-Accel-Buffering": "no"}
@@ -125,9 +134,10 @@ class _Stream:
     async def _with_heartbeats(self, messages: AsyncIterator[Envelope]) -> AsyncIterator[Envelope]:
         quiet_since = time.monotonic()
         coming = asyncio.ensure_future(anext(messages))
+        ending = asyncio.ensure_future(self._ending.wait())
         try:
             while not self._over():
-                await asyncio.wait({coming}, timeout=LOOK_S)
+                await asyncio.wait({coming, ending}, timeout=LOOK_S, return_when=asyncio.FIRST_COMPLETED)
                 if coming.done():
                     yield coming.result()
                     quiet_since = time.monotonic()
@@ -137,7 +147,8 @@ class _Stream:
                     quiet_since = time.monotonic()
         finally:
             coming.cancel()
-            await asyncio.wait({coming})
+            ending.cancel()
+            await asyncio.wait({coming, ending})
 
     def _over(self) -> bool:
         transport = self._request.transport
@@ -150,10 +161,12 @@ class _Stream:
             await self._response.write(text.encode())
 
 
-async def _must_exist(visit: Visit) -> None:
+async def _must_be_possible(visit: Visit, after: Position | None) -> None:
     async with visit.ports.pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
         if all(lane.lane != visit.path["lane"] for lane in await lanes(connection)):
             raise Problem(NOT_FOUND)
+        if after and await connection.fetchval("SELECT bus.horizon()") - after.position > FARTHEST_BACK:
+            raise Problem(TOO_FAR_BACK)
 
 
 def _last_seen(request: web.Request) -> Position | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -44,3 +45,4 @@ class Ports:
 
 
 PORTS: Final = web.AppKey("ports", Ports)
+ENDING: Final = web.AppKey("ending", asyncio.Event)  # set when the gateway stops: whoever waits is answered

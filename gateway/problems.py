@@ -40,8 +40,8 @@ UNAUTHENTICATED: Final = Kind(
     "unauthenticated",
     401,
     "This needs a valid access token.",
-    "Log in with POST /v1/sessions and send the token as `Authorization: Bearer …`. Access tokens last five minutes; "
-    "POST /v1/sessions/refresh gives a new one.",
+    "Log in with `POST /v1/sessions` and send the token as `Authorization: Bearer …`. Access tokens last five minutes; "
+    "`POST /v1/sessions/refresh` gives a new one.",
 )
 NOT_PERMITTED: Final = Kind(
     "not-permitted", 403, "Your roles do not permit this.", "Ask somebody who may; the API's documentation says who."
@@ -51,7 +51,7 @@ NOT_FOUND: Final = Kind(
     404,
     "There is nothing here that you may see.",
     "The address or the id is wrong, or it belongs to somebody else. What was asked for a moment ago may not be "
-    "there yet: GET /v1/commands/{command} tells how that stands.",
+    "there yet: `GET /v1/commands/{command}` tells how that stands.",
 )
 METHOD_NOT_ALLOWED: Final = Kind(
     "method-not-allowed", 405, "This address does not take that method.", "The `Allow` header says which it takes."
@@ -69,6 +69,12 @@ FOREIGN_EPOCH: Final = Kind(
     409,
     "This position belongs to another life of the log.",
     "The range's data was restored since. Forget the positions you kept, and read anew.",
+)
+TOO_FAR_BACK: Final = Kind(
+    "too-far-back",
+    410,
+    "Too much has happened since.",
+    "Read how the lane stands, and follow it from now on, without `Last-Event-ID`.",
 )
 TOO_LARGE: Final = Kind("body-too-large", 413, "The body is too large.", "Bodies have 64 KiB at most.")
 UNSUPPORTED_MEDIA_TYPE: Final = Kind(
@@ -135,7 +141,8 @@ HTTP_VERSION: Final = Kind("http-version", 505, "This speaks HTTP/1.0 and HTTP/1
 
 KINDS: Final = (
     MALFORMED_BODY, MALFORMED_REQUEST, UNAUTHENTICATED, NOT_PERMITTED, NOT_FOUND, METHOD_NOT_ALLOWED, BODY_TOO_SLOW,
-    COMMAND_REFUSED, FOREIGN_EPOCH, TOO_LARGE, UNSUPPORTED_MEDIA_TYPE, INVALID, KEY_CONFLICT, TOO_MANY_STREAMS, FAULT,
+    COMMAND_REFUSED, FOREIGN_EPOCH, TOO_FAR_BACK, TOO_LARGE, UNSUPPORTED_MEDIA_TYPE, INVALID, KEY_CONFLICT,
+    TOO_MANY_STREAMS, FAULT,
     COMMAND_FAILED, BUSY, DATABASE_AWAY, AUTH_AWAY, VIEW_BEHIND, TOO_LONG, HTTP_VERSION,
 )  # fmt: skip
 

@@ -26,7 +26,7 @@ class Runner(web.AppRunner):
 
     def __init__(self, app: web.Application) -> None:
         assert HttpRequestParser.__module__ == C_PARSER, "the parser in Python is slower, and laxer"
-        super().__init__(app, access_log=None)
+        super().__init__(app, access_log=None, shutdown_timeout=SHUTDOWN_S)
 
     async def _make_server(self) -> web.Server:
         made = await super()._make_server()

@@ -105,6 +105,12 @@ async def test_a_foreign_place_is_refused_and_an_unknown_lane_absent(hall: Gate)
     assert (await hall.get(LIVE)).problem == "unauthenticated"
 
 
+async def test_who_was_away_for_too_long_starts_anew(hall: Gate, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("gateway.live.FARTHEST_BACK", 1)
+    answer = await hall.get(LIVE, hall.token(), Last_Event_ID="1-1")
+    assert (answer.status, answer.problem) == (410, "too-far-back")
+
+
 async def test_nobody_follows_too_many_lanes_at_once(hall: Gate, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("gateway.live.STREAMS_EACH", 1)
     monkeypatch.setattr("gateway.live.LOOK_S", 0.02)

@@ -3,11 +3,14 @@
 import asyncio
 import json
 import time
+from pathlib import Path
 
+import aiohttp
 import pytest
 
+from tests.database import Database
 from tests.gateway import examples
-from tests.gateway.gate import Gate
+from tests.gateway.gate import Gate, open_gate
 
 WITHIN_S = 3.0
 
@@ -146,6 +149,18 @@ async def _until(gate: Gate, count: str) -> None:
     async with asyncio.timeout(WITHIN_S):
         while (await gate.fetch(count))[0][0] != 1:
             await asyncio.sleep(0.02)
+
+
+async def test_whoever_waits_while_the_gateway_stops_is_answered(database: Database, tmp_path: Path):
+    async with aiohttp.ClientSession() as http:
+        async with open_gate(database, tmp_path) as gate:
+            sent = {"Authorization": f"Bearer {gate.token()}", "Prefer": "wait=30"}
+            asking = asyncio.create_task(http.post(f"{gate.url}/v1/bookings", json=examples.WISH, headers=sent))
+            await _until(gate, "SELECT count(*) FROM bus.outbox WHERE name = 'booking.book-session'")
+            began = time.monotonic()
+        assert time.monotonic() - began < WITHIN_S
+        async with await asking as response:
+            assert response.status == 202
 
 
 async def test_every_answer_has_its_headers(gate: Gate):
