@@ -18,10 +18,7 @@ def _no_nul(text: str) -> str:
     return text
 
 
-def _sane(moment: datetime) -> datetime:
-    if not EARLIEST <= moment <= LATEST:
-        message = f"must be between {EARLIEST:%Y} and {LATEST:%Y}"
-        raise ValueError(message)
+def _in_utc(moment: datetime) -> datetime:
     return moment.astimezone(UTC)
 
 
@@ -31,7 +28,7 @@ Text = Annotated[str, StringConstraints(min_length=1, max_length=500, strip_whit
 Code = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 """A name that people and programs both use, like `lane-3` or `air-rifle`: lower case, 1 to 64 characters."""
 
-Moment = Annotated[AwareDatetime, AfterValidator(_sane)]
+Moment = Annotated[AwareDatetime, Field(ge=EARLIEST, le=LATEST), AfterValidator(_in_utc)]
 """A point in time with its offset, kept as UTC."""
 
 Minor = Annotated[int, Field(ge=-(10**12), le=10**12)]

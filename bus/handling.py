@@ -31,19 +31,15 @@ class Handling:
         for kind, grouped in groupby(received, lambda one: type(one.message)):
             run = list(grouped)
             row = self._rows.get(kind)
-            if row is None or row.batch:
-                await self._project(connection, run)
+            projected = kind in self._projects
+            for part in [run] if row is None or row.batch else ([one] for one in run):
+                if projected:
+                    await self._outbox.apply(
+                        connection, [one.message for one in part if isinstance(one.message, Event)]
+                    )
                 if row is not None:
-                    said += await self._decide(connection, row, run, at)
-                continue
-            for one in run:
-                await self._project(connection, [one])
-                said += await self._decide(connection, row, [one], at)
+                    said += await self._decide(connection, row, part, at)
         return said
-
-    async def _project(self, connection: Connection, run: Sequence[Received[Message]]) -> None:
-        events = [one.message for one in run if isinstance(one.message, Event) and type(one.message) in self._projects]
-        await self._outbox.apply(connection, events)
 
     async def _decide(
         self, connection: Connection, row: Hears, run: Sequence[Received[Message]], at: datetime

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar, Generic, Literal, NamedTuple, Self, TypeVar
 from uuid import UUID
@@ -127,8 +126,7 @@ class Envelope(NamedTuple):
 M_co = TypeVar("M_co", bound=Message, covariant=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Received(Generic[M_co]):
+class Received(NamedTuple, Generic[M_co]):
     """A message out of the log: its envelope, and its body understood."""
 
     envelope: Envelope

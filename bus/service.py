@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from bus.answers import CommandFailed, CommandRejected
@@ -16,8 +16,7 @@ from bus.message import Catalogue, Command, Event, Message
 DEFAULT_ATTEMPTS: Final = 8
 
 
-@dataclass(frozen=True, slots=True)
-class Given:
+class Given(NamedTuple):
     """What a decision may know besides its state and its message. Pure decisions take the time from here."""
 
     at: datetime  # the database's clock when the batch began
