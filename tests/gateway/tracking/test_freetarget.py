@@ -246,6 +246,28 @@ async def test_a_target_that_is_away_or_hangs_up_is_tried_again(gateway: Gateway
     await target.stop()
 
 
+async def test_a_target_whose_reading_failed_is_followed_anew(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.tracking.tracking.LOOK_EVERY_S", 0.02)
+    run = freetarget.FreeTarget.run
+    failed: list[bool] = []
+
+    async def fails_once(connection: freetarget.FreeTarget) -> None:
+        if not failed:
+            failed.append(True)
+            raise RuntimeError("a fault of ours")
+        await run(connection)
+
+    monkeypatch.setattr(freetarget.FreeTarget, "run", fails_once)
+    async with Target() as target:
+        with structlog.testing.capture_logs() as logs:
+            async with following(gateway, target):
+                target.fire(shots(1)[0])
+                await recorded(gateway, 1)
+    assert [one["error"] for one in logs if one["event"] == "target.failed"] == ["RuntimeError('a fault of ours')"]
+
+
 async def test_a_silent_target_is_nudged_and_then_left(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(freetarget, "NUDGE_AFTER_S", 0.05)
     monkeypatch.setattr(freetarget, "SILENCE_S", 0.1)

@@ -1,5 +1,6 @@
 from hashlib import sha256
 
+import asyncpg
 import pytest
 
 from gateway.problems import Problem
@@ -93,6 +94,15 @@ async def test_a_frame_that_is_refused_is_kept_as_it_came(gateway: Gateway) -> N
         await gateway.tracking().push(b'{"shot": 1, "x": "a", "y": 1}', "target-7", "lane-1")
     (kept,) = read(gateway.home / "frames", gateway.home / "journal.key")
     assert (kept.raw, kept.verdict) == (b'{"shot": 1, "x": "a", "y": 1}', "wrong: x is no number")
+
+
+async def test_a_post_while_the_log_does_not_take_it_is_not_answered_as_taken(gateway: Gateway) -> None:
+    gateway.producer.id, registered = 0, gateway.producer.id
+    with pytest.raises(asyncpg.PostgresError):
+        await gateway.tracking().push(FRAME, "target-7", "lane-1")
+    assert await gateway.pool.fetchval("SELECT count(*) FROM tracking.fingerprint") == 0
+    gateway.producer.id = registered
+    assert (await gateway.tracking().push(FRAME, "target-7", "lane-1")).recorded == 1
 
 
 async def test_a_device_with_too_many_gaps_is_refused(gateway: Gateway) -> None:
