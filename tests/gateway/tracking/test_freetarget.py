@@ -23,7 +23,7 @@ from simulation.shot_files import SAMPLES, Shot, read_shots
 from simulation.target import Manners, Target
 from tests.gateway.tracking.conftest import Gateway, Lane
 
-OUTSIDE_DATA = Path("/work/shared/data")
+OUTSIDE_DATA = Path(__file__).parents[4] / "shared" / "data"
 
 
 def shots(count: int, *, first: int = 1) -> list[Shot]:

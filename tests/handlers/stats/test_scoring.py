@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from handlers.stats.faces import FACES, Face
 from handlers.stats.scoring import integer_score, score
 
-OUTSIDE_DATA = Path("/work/shared/data")
+OUTSIDE_DATA = Path(__file__).parents[4] / "shared" / "data"
 FACE_NAMES = st.sampled_from(sorted(FACES))
 REACH = st.integers(-300_000, 300_000)
 TENTHS = st.integers(10, 109)

@@ -16,7 +16,7 @@ from handlers.stats.statistics import (
     t_975,
 )
 
-REFERENCE = Path("/work/shared/data/DFscar17.csv")
+REFERENCE = Path(__file__).parents[4] / "shared" / "data" / "DFscar17.csv"
 INCH_UM = 25_400
 POINTS = st.lists(st.tuples(st.integers(-50, 50), st.integers(-50, 50)), max_size=30)
 FAR_POINTS = st.lists(st.tuples(st.integers(-(10**7), 10**7), st.integers(-(10**7), 10**7)), max_size=30)
