@@ -22,17 +22,6 @@ from tests.bus import toy
 from tests.database import Database
 
 
-class AllTrusted(Trust):
-    """Trusts every producer; trust has tests of its own."""
-
-    def __init__(self) -> None:
-        pass
-
-    async def strangers(self, connection, envelopes):
-        del connection, envelopes
-        return []
-
-
 @asynccontextmanager
 async def at_work(
     database: Database, service: Service, producer, *, trust: Trust | None = None, batch: int = 100, dsn: str = ""
@@ -42,7 +31,7 @@ async def at_work(
     lease = Lease(lease_connection, "consumer:booking", uuid7())
     await lease.wait()
     desk = Desk(service, connection, lease, Outbox(service, producer), lambda: None)
-    consumer = Consumer(desk, trust or AllTrusted(), after_a_crash=lease.unclean, batch=batch)
+    consumer = Consumer(desk, trust or toy.AllTrusted(), after_a_crash=lease.unclean, batch=batch)
     await consumer.open()
     try:
         yield consumer
@@ -245,7 +234,7 @@ async def test_a_message_that_kills_its_process_is_given_up_after_its_attempts(d
         lease = Lease(lease_connection, "consumer:booking", uuid7())
         await lease.wait()
         desk = Desk(deadly, connection, lease, Outbox(deadly, producer), lambda: None)
-        consumer = Consumer(desk, AllTrusted(), after_a_crash=lease.unclean)
+        consumer = Consumer(desk, toy.AllTrusted(), after_a_crash=lease.unclean)
         await consumer.open()
         try:
             await consumer.step()

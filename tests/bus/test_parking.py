@@ -20,7 +20,7 @@ from bus.lease import Lease
 from bus.outbox import Outbox
 from bus.service import AfterLastAttempt, Hears
 from tests.bus import toy
-from tests.bus.test_consumer import AllTrusted, _is, adds, amounts, at_work, outcome, until
+from tests.bus.test_consumer import _is, adds, amounts, at_work, outcome, until
 
 
 @pytest.fixture(autouse=True)
@@ -90,7 +90,7 @@ async def test_a_message_nobody_was_entitled_to_send_is_not_done_with_what_waits
     """It is a dead letter at once, and lies between the head and the last of its parked stream."""
     forger = await toy.register(booking, toy.NAMES)
 
-    class NotTheForger(AllTrusted):
+    class NotTheForger(toy.AllTrusted):
         async def strangers(self, _connection, envelopes):
             return [one for one in envelopes if one.producer == forger.id]
 
@@ -183,7 +183,7 @@ async def test_what_only_waits_is_not_blamed_for_a_crash(monkeypatch, database, 
     await lease.wait()
     assert lease.unclean
     desk = Desk(toy.toy(faults), connection, lease, Outbox(toy.toy(), producer), lambda: None)
-    consumer = Consumer(desk, AllTrusted(), after_a_crash=True)
+    consumer = Consumer(desk, toy.AllTrusted(), after_a_crash=True)
     counted = []
     begin = consumer._begin_counted
 
