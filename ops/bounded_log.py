@@ -1,5 +1,6 @@
 """A log file that never grows past a bound: when full it becomes `<name>.1` in place of the one before."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -16,11 +17,13 @@ class BoundedLog:
         self._file = path.open("ab", buffering=0)
 
     def write(self, chunk: bytes) -> None:
+        """Append; what a full disk does not take is lost, since whoever speaks must not be held up by it."""
         if self._file.tell() + len(chunk) > self._limit_bytes:
             self._file.close()
             self.path.replace(self.path.with_name(self.path.name + ".1"))
             self._file = self.path.open("ab", buffering=0)
-        self._file.write(chunk)
+        with suppress(OSError):
+            self._file.write(chunk)
 
     def close(self) -> None:
         self._file.close()

@@ -10,7 +10,7 @@ import asyncpg
 from bus.errors import Refusal
 from ops.credentials import superuser_password, write_private
 from ops.data_folder import refuse_foreign
-from ops.database import connect
+from ops.database import connected
 from ops.postgres import Cluster
 from ops.settings import Settings, embedded_database_file
 
@@ -63,9 +63,6 @@ async def keep_running(cluster: Cluster, tell: Callable[[str], None]) -> None:
 
 
 async def _make_database(cluster: Cluster) -> None:
-    connection = await connect(cluster.url())
-    try:
+    async with connected(cluster.url()) as connection:
         with suppress(asyncpg.DuplicateDatabaseError):
             await connection.execute(f"CREATE DATABASE {DATABASE}")
-    finally:
-        await connection.close()

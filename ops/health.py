@@ -8,7 +8,7 @@ import click
 
 from bus.errors import Refusal
 from ops.address import address_of, ask
-from ops.database import connect
+from ops.database import connected
 from ops.services import SERVICES
 from ops.settings import Settings
 
@@ -35,13 +35,10 @@ async def _check_gateway(settings: Settings) -> None:
 
 
 async def _check_service(settings: Settings, name: str) -> None:
-    connection = await connect(settings.dsn(name))
-    try:
+    async with connected(settings.dsn(name)) as connection:
         held = await connection.fetchval(
             "SELECT true FROM bus.lease WHERE name = $1 AND NOT released AND expires_at > clock_timestamp()",
             f"consumer:{name}",
         )
-    finally:
-        await connection.close()
     if not held:
         raise Refusal(f"{name} is not at work: nobody holds the lease of its reading.")

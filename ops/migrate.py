@@ -19,13 +19,14 @@ from bus.errors import Refusal
 from handlers.auth.enrolment import enrol
 from handlers.wiring import may_append
 from ops.credentials import Credential, load_or_make
-from ops.database import connect
+from ops.database import connected
 from ops.settings import Settings
 
 ROOT: Final = Path(__file__).parent.parent
 LOCK_KEY: Final = 0x6669_7265_6C69_6E65  # "fireline"
 LOCK_TIMEOUT_S: Final = 2  # a migration that waits for a lock makes everything else wait behind it
 ATTEMPTS: Final = 20
+OLDEST_POSTGRESQL: Final = 18
 SCRAM_ITERATIONS: Final = 4096
 
 
@@ -57,8 +58,8 @@ async def bring_up_to_date(
 
     An empty database gets schema.sql at once, unless `from_migrations` asks for the long way.
     """
-    connection = await connect(admin_url)
-    try:
+    async with connected(admin_url) as connection:
+        _refuse_old_server(connection)
         await connection.execute("SELECT pg_advisory_lock($1)", LOCK_KEY)
         steps = migrations(root)
         schema = root / "schema.sql"
@@ -81,8 +82,12 @@ async def bring_up_to_date(
             await _let_in(connection, credential)
         await _enrol_services(connection, credentials)
         return missing
-    finally:
-        await connection.close()
+
+
+def _refuse_old_server(connection: asyncpg.Connection) -> None:
+    version = connection.get_server_version()
+    if version.major < OLDEST_POSTGRESQL:
+        raise Refusal(f"Firingline needs PostgreSQL {OLDEST_POSTGRESQL} or later, and this server is {version.major}.")
 
 
 async def _enrol_services(connection: asyncpg.Connection, credentials: Mapping[str, Credential]) -> None:

@@ -13,6 +13,7 @@ from rich.console import Console
 from bus.errors import Refusal
 from ops import demo
 from ops.address import address_of, ask
+from ops.api import ApiProblem
 from ops.settings import Settings
 
 READY_S: Final = 60.0
@@ -28,7 +29,7 @@ async def welcome(settings: Settings, tell: Callable[[str], None]) -> None:
     accounts = demo_accounts(settings)
     if not accounts.exists():
         with console.status("Loading the demo range."):
-            await demo.load_demo_range(address, settings)
+            await _load_demo_range(address, settings)
     tell(
         f"""
 Firingline is up: {address}
@@ -39,6 +40,16 @@ Firingline is up: {address}
 
 Ctrl-C stops everything."""
     )
+
+
+async def _load_demo_range(address: str, settings: Settings) -> None:
+    try:
+        await demo.load_demo_range(address, settings)
+    except (ApiProblem, aiohttp.ClientError, TimeoutError) as error:
+        raise Refusal(
+            f"The demo range could not be loaded ({str(error) or 'no answer'}); the next start goes on with it "
+            f"(see {settings.home / 'log'})."
+        ) from error
 
 
 def demo_accounts(settings: Settings) -> Path:

@@ -38,3 +38,9 @@ def test_one_that_is_missing_or_no_credential_is_one_sentence(tmp_path: Path) ->
         (tmp_path / "credentials" / "booking.json").write_text(text)
         with pytest.raises(Refusal, match="is not a credential"):
             load(tmp_path, "booking")
+
+
+def test_a_place_that_cannot_be_written_to_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "credentials").touch()
+    with pytest.raises(Refusal, match=r"owner.json cannot be written \(File exists\): see FIRINGLINE_HOME"):
+        load_or_make(tmp_path)

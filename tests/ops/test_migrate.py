@@ -166,6 +166,39 @@ async def test_a_database_of_something_else_is_refused(
         await bring_up_to_date(url, credentials, root=root)
 
 
+async def test_an_old_server_is_refused(
+    url: str, root: Path, credentials: dict[str, Credential], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ops.migrate.OLDEST_POSTGRESQL", 19)
+    with pytest.raises(Refusal, match="needs PostgreSQL 19 or later, and this server is 18"):
+        await bring_up_to_date(url, credentials, root=root)
+
+
+async def test_a_user_who_may_not_change_the_schema_is_refused(
+    cluster: Cluster, url: str, root: Path, credentials: dict[str, Credential], template: str
+) -> None:
+    assert template, "the roles are there"
+    name, password = "firingline_booking", credentials["booking"].password
+    other = cluster.url(url.rpartition("/")[2], user=name, password=password)
+    with pytest.raises(Refusal, match="The user in DATABASE_URL may not do what this takes: permission denied"):
+        await bring_up_to_date(other, credentials, root=root)
+
+
+@pytest.mark.parametrize(
+    ("sqlstate", "sentence"),
+    [
+        ("53100", "The disk of the database server is full"),
+        ("57P01", "The database server went away"),
+    ],
+)
+async def test_what_goes_wrong_with_the_server_is_one_sentence(
+    url: str, root: Path, credentials: dict[str, Credential], sqlstate: str, sentence: str
+) -> None:
+    (root / "schema.sql").write_text(f"DO $$ BEGIN RAISE 'planted' USING ERRCODE = '{sqlstate}'; END $$;")
+    with pytest.raises(Refusal, match=sentence):
+        await bring_up_to_date(url, credentials, root=root)
+
+
 @pytest.mark.parametrize("name", ["0003_gap.sql", "two.sql"])
 async def test_migrations_are_numbered_without_a_gap(root: Path, name: str) -> None:
     (root / "migrations" / name).touch()
