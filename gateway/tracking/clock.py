@@ -9,8 +9,7 @@ from typing import Final
 
 import structlog
 
-from bus.connection import ACQUIRE_TIMEOUT_S, Connection, Pool
-from gateway.tracking.away import is_passing
+from bus.connection import ACQUIRE_TIMEOUT_S, Connection, Pool, is_passing
 
 SAMPLES: Final = 5
 AGAIN_EVERY_S: Final = 60.0

@@ -14,9 +14,8 @@ from uuid import UUID
 import structlog
 
 from bus.backoff import full_jitter
-from bus.connection import Connection, close, connect
+from bus.connection import Connection, close, connect, is_passing
 from bus.tasks import set_within
-from gateway.tracking.away import is_passing
 
 LASTS: Final = timedelta(seconds=10)
 RENEW_EVERY_S: Final = 3.0

@@ -12,10 +12,9 @@ import asyncpg
 import structlog
 
 from bus.backoff import full_jitter
-from bus.connection import ACQUIRE_TIMEOUT_S, Connection, Pool
+from bus.connection import ACQUIRE_TIMEOUT_S, Connection, Pool, is_passing
 from bus.outbox import Producer
 from bus.shots import record_shots
-from gateway.tracking.away import is_passing
 from gateway.tracking.epoch_store import hold_lanes, remember, write_down
 from gateway.tracking.epochs import fired_at, set_clock
 from gateway.tracking.shots import Sighted

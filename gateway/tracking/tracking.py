@@ -11,13 +11,12 @@ from uuid import UUID
 import asyncpg
 import structlog
 
-from bus.connection import ACQUIRE_TIMEOUT_S, Connection, Pool
+from bus.connection import ACQUIRE_TIMEOUT_S, Connection, Pool, is_passing
 from bus.outbox import Producer
 from bus.tasks import running, set_within, unless
 from gateway.problems import invalid
 from gateway.tracking import push
 from gateway.tracking.address import Address
-from gateway.tracking.away import is_passing
 from gateway.tracking.clock import DatabaseClock
 from gateway.tracking.freetarget import Counts, FreeTarget
 from gateway.tracking.journal import Entry, Journal
