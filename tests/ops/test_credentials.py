@@ -4,7 +4,9 @@ from pathlib import Path
 import pytest
 
 from bus.errors import Refusal
+from handlers import wiring
 from ops.credentials import NAMES, load, load_or_make, superuser_password
+from ops.services import SERVICES
 
 
 def test_each_role_has_one_of_its_own_that_only_we_may_read(tmp_path: Path) -> None:
@@ -17,6 +19,11 @@ def test_each_role_has_one_of_its_own_that_only_we_may_read(tmp_path: Path) -> N
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     assert {path.name for path in folder.iterdir()} == {f"{name}.json" for name in NAMES}
     assert {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()} == {0o600}
+
+
+def test_every_service_has_one() -> None:
+    assert tuple(wiring.SERVICES) == SERVICES
+    assert set(wiring.may_append()) <= set(NAMES)
 
 
 def test_they_are_made_once(tmp_path: Path) -> None:
