@@ -28,7 +28,8 @@ def asked_from_outside() -> list[type[Command]]:
     services = [make() for make in SERVICES.values()]
     own = {command for service in services for command in service.asks_itself}
     heard = {row.message for service in services for row in service.hears}
-    return [message for message in heard - own if issubclass(message, Command)]
+    asked = [message for message in heard - own if issubclass(message, Command)]
+    return sorted(asked, key=lambda command: command.name)
 
 
 def may_append() -> dict[str, list[str]]:
