@@ -36,7 +36,8 @@ def build_lanes(count: int, history: History) -> list[Lane]:
     lanes = []
     for n in range(1, count + 1):
         rifle = n % RIFLE_EVERY == 0
-        manners = Manners(firmware="4.3" if n % 3 == 0 else "6.3", banner=n % 2 == 1)
+        old = n % 3 == 0 and n != count  # the last one posts its shots as well, which only newer firmware does
+        manners = Manners(firmware="4.3" if old else "6.3", banner=n % 2 == 1)
         discipline, weapon_class = ("rifle-50m", "smallbore") if rifle else ("air-pistol-10m", "air")
         lanes.append(Lane(f"lane-{n}", discipline, weapon_class, manners, history))
     return lanes

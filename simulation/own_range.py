@@ -49,6 +49,10 @@ class OwnRange:
     def logs(self) -> Path:
         return self.home / "log"
 
+    def keep_after_a_fault(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Used at a block's exit: what led to an exception is worth looking at."""
+        self.keep |= kind is not None and issubclass(kind, Exception)
+
 
 @asynccontextmanager
 async def own_range(settings: Settings, tell: Tell, *, keep: bool) -> AsyncIterator[OwnRange]:

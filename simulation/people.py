@@ -20,6 +20,7 @@ from simulation.visits import Booked
 
 TRIES: Final = 60
 INSISTS: Final = 30
+CONFLICT: Final = 409
 IN_VAIN: Final = frozenset({Habit.EXPIRED, Habit.UNCONFIRMED})
 TAKEN_MEANWHILE: Final = frozenset({"slot-taken", "no-weapon-free", "time-past"})
 """Rules that say that somebody was quicker: one looks again."""
@@ -38,8 +39,14 @@ class Shooter:
     async def register(self) -> None:
         password, habit = new_password(), self.part.habit
         account = {"login": self.part.login, "password": password, "display_name": f"Shooter {self.part.number}"}
-        person = (await self._client.post("/v1/people", account))["person"]
+        try:
+            await self._client.post("/v1/people", account)
+        except ApiProblem as problem:
+            if problem.status != CONFLICT:  # sent again after the connection broke, he has the account already
+                raise
         await self._client.log_in(self.part.login, password)
+        person = self._client.person
+        assert person is not None
         await self._place.crew.license(
             person, self.part.category, expired=habit is Habit.EXPIRED, confirmed=habit is not Habit.UNCONFIRMED
         )
@@ -85,7 +92,7 @@ class Shooter:
     async def _insist(self) -> None:
         """Asks for a weapon that is all booked, if there comes such a time."""
         for _ in range(INSISTS):
-            for wish in sold_out(*await self._look()):
+            for wish in sold_out(*await self._look())[-1:]:
                 async with self._place.lanes[wish.lane].claim(wish.starts_at):
                     answer = await self._ask(wish)
                     if answer is None:

@@ -15,12 +15,15 @@ QUIET_WITHIN_S: Final = 30.0
 LOOK_S: Final = 0.2
 
 
-async def until_quiet(admin_url: str, shots: int) -> list[str]:
-    """Waits until nothing is under way and this many shots are stored; returns what still is when patience ends."""
+async def until_quiet(admin_url: str, shots: int, *, all_over: bool) -> list[str]:
+    """Waits until nothing is under way and this many shots are stored; returns what still is when patience ends.
+
+    After a day that was not `all_over`, what was asked for later times (a release, say) may still lie ahead.
+    """
     deadline_s = time.monotonic() + QUIET_WITHIN_S
     connection = await connect(admin_url, "firingline-simulation")
     try:
-        while left := await _under_way(connection, shots):
+        while left := await _under_way(connection, shots, all_over=all_over):
             if time.monotonic() > deadline_s:
                 return left
             await asyncio.sleep(LOOK_S)
@@ -29,9 +32,9 @@ async def until_quiet(admin_url: str, shots: int) -> list[str]:
     return []
 
 
-async def _under_way(connection: Connection, shots: int) -> list[str]:
+async def _under_way(connection: Connection, shots: int, *, all_over: bool) -> list[str]:
     behind = await _messages_not_read(connection)
-    waiting = await _what_else_waits(connection, shots)
+    waiting = await _what_else_waits(connection, shots, all_over=all_over)
     return [
         *(f"{row['consumer']} has {row['messages']} messages to read" for row in behind),
         *(f"{row['number']} {row['what']}" for row in waiting),
@@ -53,7 +56,7 @@ async def _messages_not_read(connection: Connection) -> list[Record]:
     )
 
 
-async def _what_else_waits(connection: Connection, shots: int) -> list[Record]:
+async def _what_else_waits(connection: Connection, shots: int, *, all_over: bool) -> list[Record]:
     return await connection.fetch(
         """
         SELECT w.what, w.number
@@ -61,10 +64,11 @@ async def _what_else_waits(connection: Connection, shots: int) -> list[Record]:
             SELECT 'commands have no outcome' AS what, count(*) AS number
             FROM bus.accepted AS a LEFT JOIN bus.outcome AS e ON e.command = a.id WHERE e.command IS NULL
             UNION ALL SELECT 'streams are parked', count(*) FROM bus.parked
-            UNION ALL SELECT 'commands are scheduled', count(*) FROM bus.scheduled
+            UNION ALL SELECT 'commands are scheduled', count(*) FROM bus.scheduled WHERE $2
             UNION ALL SELECT 'shots have not arrived', $1 - count(*) FROM bus.outbox WHERE topic = 'telemetry'
         ) AS w
         WHERE w.number > 0
         """,
         shots,
+        all_over,
     )

@@ -82,12 +82,13 @@ async def play_and_check(settings: Settings, plan: Plan, display: Display, *, ke
     display.tell(f"{plan.shooters} shooters on {plan.lanes} lanes, seed {plan.seed}.")
     history = History()
     async with own_range(settings, display.tell, keep=keep) as there, AsyncExitStack() as targets:
+        targets.push(there.keep_after_a_fault)
         lanes = build_lanes(plan.lanes, history)
         for lane in lanes:
             await targets.enter_async_context(lane.target)
         troubles = await play(there, plan, lanes, history, display)
         display.tell("Waiting until all is quiet.")
-        troubles += await until_quiet(there.admin_url, len(history.shots))
+        troubles += await until_quiet(there.admin_url, len(history.shots), all_over=not troubles)
         display.tell("Checking the invariants.")
         evidence = Evidence(list(history.commands), history.shots)
         report = Report(

@@ -64,12 +64,13 @@ def offered(slots: Json, looks: Lookout) -> list[Wish]:
 
 
 def sold_out(slots: Json, looks: Lookout) -> list[Wish]:
-    """The same times where the club's weapon is all booked."""
-    return [
+    """The same times where the club's weapon is all booked, the earliest first."""
+    found = (
         _wish(lane, slot, weapon_class, looks.types[weapon_class])
         for lane, slot, weapon_class in _behind_the_last(slots, looks)
         if looks.types[weapon_class] in [no["weapon_type"] for no in slot["not_possible"]]
-    ]
+    )
+    return sorted(found, key=lambda wish: wish.starts_at)
 
 
 def _behind_the_last(slots: Json, looks: Lookout) -> Iterator[tuple[str, Json, str]]:
