@@ -122,8 +122,8 @@ DATABASE_AWAY: Final = Kind(
 AUTH_AWAY: Final = Kind(
     "auth-away",
     503,
-    "Registering and logging in are not possible for the moment.",
-    "Ask again after `Retry-After` seconds. Tokens that were given out before keep working.",
+    "Accounts are out of reach for the moment.",
+    "Nobody can register or log in. Ask again after `Retry-After` seconds; tokens that were given out keep working.",
 )
 VIEW_BEHIND: Final = Kind(
     "view-behind",

@@ -60,6 +60,7 @@ class Query(BaseModel):
         Field(
             default=None,
             alias="min-position",
+            json_schema_extra={"pattern": f"^{POSITION}$"},
             description="Answer only once what is shown has passed this position of the log, as an outcome has it.",
         )
     )
