@@ -18,10 +18,10 @@ from ops.process import run
 from ops.settings import Settings
 from simulation.day import Plan, play
 from simulation.history import History
-from simulation.invariants.checks import check_all
-from simulation.invariants.evidence import Evidence
+from simulation.invariants.checks import INVARIANTS, check_all
+from simulation.invariants.evidence import Evidence, Finding
 from simulation.opening import build_lanes
-from simulation.own_range import own_range
+from simulation.own_range import OwnRange, own_range
 from simulation.progress import Display
 from simulation.quiet import until_quiet
 from simulation.report import Report, counted, read_kept, show
@@ -89,8 +89,8 @@ async def play_and_check(settings: Settings, plan: Plan, display: Display, *, ke
         troubles = await play(there, plan, lanes, history, display)
         display.tell("Waiting until all is quiet.")
         troubles += await until_quiet(there.admin_url, len(history.shots), all_over=not troubles)
-        display.tell("Checking the invariants.")
-        evidence = Evidence(list(history.commands), history.shots)
+        display.tell("Checking the invariants, and rebuilding every service from the log.")
+        findings = await _checked(there, history, display)
         report = Report(
             seed=plan.seed,
             lanes=plan.lanes,
@@ -100,8 +100,17 @@ async def play_and_check(settings: Settings, plan: Plan, display: Display, *, ke
             booking_p50_ms=history.percentile_ms(0.5),
             booking_p99_ms=history.percentile_ms(0.99),
             troubles=tuple(troubles),
-            findings=tuple([finding async for finding in check_all(there.admin_url, evidence)]),
+            findings=findings,
             played_s=time.monotonic() - began_s,
         )
         there.keep = keep or not report.ok
     return report
+
+
+async def _checked(there: OwnRange, history: History, display: Display) -> tuple[Finding, ...]:
+    findings = []
+    async with display.following(history, {"invariants": len(INVARIANTS) + 1}):
+        async for finding in check_all(there.admin_url, Evidence(list(history.commands), history.shots)):
+            findings.append(finding)
+            history.happened["invariants"] += 1
+    return tuple(findings)
