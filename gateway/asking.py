@@ -81,8 +81,7 @@ class Asks:
         return self.command(**fields)
 
     async def _accept(self, visit: Visit, asked: Asked) -> Accepted:
-        if not visit.ports.registered():
-            raise again_after(BUSY, 1, "The gateway has only just started, and may not append yet.")
+        visit.ports.must_append()
         try:
             accepted = await visit.ports.commands.accept(asked)
         except Overloaded as overloaded:

@@ -16,6 +16,7 @@ from bus.outcomes import Outcomes
 from bus.tail import Tail
 from gateway.auth_endpoint import AuthEndpoint
 from gateway.keys import KeyRing
+from gateway.problems import BUSY, again_after
 from gateway.tracking.push import PushResult
 
 
@@ -42,6 +43,11 @@ class Ports:
     auth: AuthEndpoint
     push_shots: PushShots
     registered: Callable[[], bool]  # whether the log takes what we append
+
+    def must_append(self) -> None:
+        """Sends away whoever wants something appended before auth has said that the gateway may."""
+        if not self.registered():
+            raise again_after(BUSY, 1, "The gateway has only just started, and may not append yet.")
 
 
 PORTS: Final = web.AppKey("ports", Ports)

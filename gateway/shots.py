@@ -29,6 +29,7 @@ class TakesShots:
         if len(visit.caller.lanes) != 1:
             raise Problem(NOT_PERMITTED, "The token is not bound to one lane.")
         [lane] = visit.caller.lanes
+        visit.ports.must_append()
         return json_response(await visit.ports.push_shots(await read(visit.request), device, lane))
 
     @property

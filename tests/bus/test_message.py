@@ -6,7 +6,7 @@ from typing import ClassVar
 from uuid import UUID
 
 import pytest
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from bus.errors import Rejected, UnknownMessage
 from bus.fields import Code, Minor, Moment, Text
@@ -198,3 +198,18 @@ def test_only_a_person_is_a_person():
     at = datetime.now(UTC)
     assert Given(at, ID, ID, f"person:{OTHER}").person == OTHER
     assert Given(at, ID, ID, "device:lane-3").person is None
+
+
+@pytest.mark.parametrize(
+    "written", ["1700000000", "1700000000.5", "2026-01-01", "2026-01-01T00:00:00", "2026-13-01T00:00:00Z", "now"]
+)
+def test_a_time_is_written_out_with_its_offset(written: str):
+    with pytest.raises(ValidationError):
+        TypeAdapter(Moment).validate_json(json.dumps(written), strict=True)
+
+
+def test_a_time_is_kept_in_utc_and_within_the_calendar_we_use():
+    read = TypeAdapter(Moment).validate_json('"2026-01-01T03:00:00+03:00"')
+    assert read.isoformat() == "2026-01-01T00:00:00+00:00"
+    with pytest.raises(ValidationError):
+        TypeAdapter(Moment).validate_json('"1800-01-01T00:00:00Z"')

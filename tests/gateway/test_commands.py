@@ -182,3 +182,14 @@ async def _asked(gate: Gate) -> UUID:
                 asked: UUID = rows[0]["id"]
                 return asked
             await asyncio.sleep(0.01)
+
+
+async def test_before_the_gateway_may_append_everybody_is_asked_to_come_back(gate: Gate):
+    object.__setattr__(gate.ports, "registered", lambda: False)
+    wish = await gate.post(BOOKINGS, examples.WISH, gate.token(person=uuid7()))
+    shots = await gate.post("/v1/devices/target-1/shots", {"shots": []}, gate.device_token("target-1", "lane-1"))
+    for answer in (wish, shots):
+        assert (answer.status, answer.problem) == (503, "busy")
+        assert answer.headers["Retry-After"] == "1"
+    assert await gate.logged() == []
+    assert gate.pushed == []

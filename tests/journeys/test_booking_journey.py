@@ -77,7 +77,7 @@ async def test_with_a_service_down_the_hold_expires_and_says_so(processes: Proce
         slot = (await told.free_times("shooter"))[0]
         await processes.kill("armory")
         with pytest.raises(ApiProblem) as expired:
-            await told.when_known(lambda: told.book("shooter", slot))
+            await told.book("shooter", slot)
         assert expired.value.rule == "hold-expired"
         assert "armory" in expired.value.problem["reason"]
         await processes.start("armory")
