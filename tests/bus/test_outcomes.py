@@ -142,6 +142,27 @@ async def test_whoever_comes_while_it_is_looking_is_not_overlooked(monkeypatch, 
         assert all(await asyncio.gather(*(comes(outcomes, command) for command in commands)))
 
 
+async def test_a_ring_while_it_is_looking_makes_it_look_again(monkeypatch, pool, booking, producer):
+    """The look under way may have asked just before the outcome was there."""
+    monkeypatch.setattr(outcomes_module, "LOOK_AT_LEAST_EVERY_S", 3600.0)
+    bell = HeardBell()
+    command = uuid7()
+    async with looking(pool, bell) as outcomes:
+        find, late = outcomes._find, True
+
+        async def finding(commands):
+            nonlocal late
+            found = await find(commands)
+            if late:
+                late = False
+                await conclude(booking, producer, command)
+                bell.ring()
+            return found
+
+        monkeypatch.setattr(outcomes, "_find", finding)
+        assert await outcomes.wait(command, 5) is not None
+
+
 async def test_under_load_with_real_bells_nobody_waits_until_the_end(monkeypatch, database, pool, booking, producer):
     monkeypatch.setattr(outcomes_module, "LOOK_AT_LEAST_EVERY_S", 3600.0)
     bell, ringer = Bell(database.url("gateway"), "test"), Ringer(database.url("booking"), "test")

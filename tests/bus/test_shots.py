@@ -81,6 +81,13 @@ async def test_the_same_number_of_another_epoch_or_device_is_another_shot(gatewa
     ]
 
 
+async def test_what_one_epoch_has_says_nothing_about_another(gateway, gate):
+    await record(gateway, gate, *shots(1))
+    await record(gateway, gate, *shots(5, epoch="e2"))
+    [told] = await record(gateway, gate, *shots(1))
+    assert (told.recorded, told.repeated) == (0, 1)
+
+
 async def test_one_device_told_two_ways_at_once_counts_once(database, gateway, gate):
     """By its socket and by HTTP, in opposite orders and different pieces, with a second device in every call."""
     ways = [await database.connect("gateway") for _ in range(4)]

@@ -53,6 +53,23 @@ async def test_a_follower_gets_what_comes_of_the_names_it_asked_for(pool, bookin
         assert await take(messages, 2) == [1, 2]
 
 
+async def test_whoever_joins_need_not_wait_for_the_next_look(monkeypatch, pool, booking, producer):
+    monkeypatch.setattr(tail, "POLL_UNHEARD_S", 3600.0)
+    idle = asyncio.Event()
+    wait = tail.set_within
+
+    async def waiting(event, timeout_s):
+        idle.set()
+        return await wait(event, timeout_s)
+
+    monkeypatch.setattr(tail, "set_within", waiting)
+    async with reading_on(pool) as live:
+        await idle.wait()
+        await toy.append(booking, producer, *adds(1))
+        async with live.follow([ADD]) as messages, asyncio.timeout(5):
+            assert await take(messages, 1) == [1]
+
+
 async def test_without_any_bell_it_still_comes(monkeypatch, pool, booking, producer):
     monkeypatch.setattr(tail, "POLL_UNHEARD_S", 0.02)
     async with reading_on(pool) as live, live.follow([ADD]) as messages:

@@ -75,15 +75,14 @@ async def test_while_the_way_is_silent_clients_are_told_in_bounded_time_and_afte
     monkeypatch, gateway, proxy, commands
 ):
     monkeypatch.setattr(group_commit, "APPEND_TIMEOUT_S", 0.2)
-    monkeypatch.setattr(group_commit, "ACQUIRE_TIMEOUT_S", 0.2)
-    monkeypatch.setattr(group_commit, "GIVE_UP_AFTER_S", 0.5)
+    monkeypatch.setattr(group_commit, "GIVE_UP_AFTER_S", 0.1)
     await commands.accept(toy.asked("a", 0))
     lost = [toy.asked("a", 1, key=f"k{number}") for number in range(3)]
     proxy.silence()
     began = time.monotonic()
     answers = await asyncio.gather(*map(commands.accept, lost), return_exceptions=True)
     assert [type(one) for one in answers] == [Overloaded] * 3
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - began < 3, "nor does giving the connection back wait"
     proxy.speak()
     async with asyncio.timeout(10):
         again = [await _insist(commands, toy.asked("a", 1, key=one.key)) for one in lost]
@@ -153,3 +152,4 @@ async def test_a_batch_whose_commit_was_unknown_has_its_effect_once(database, bo
         await consumer.step()
     assert await amounts(booking) == [1, 2, 3]
     assert len(await toy.logged(booking, "booking.added")) == 3
+    assert await booking.fetchval("SELECT count(*) FROM bus.parked") == 0, "nor was it tried a second time"

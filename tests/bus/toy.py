@@ -130,8 +130,9 @@ NAMES = [
 
 
 async def make_table(admin: asyncpg.Connection) -> None:
+    """The tallies; nothing in the table would stop a second effect, that is the bus's work."""
     await admin.execute("""
-        CREATE TABLE booking.tally (tally text NOT NULL, amount integer NOT NULL, command uuid NOT NULL UNIQUE);
+        CREATE TABLE booking.tally (tally text NOT NULL, amount integer NOT NULL, command uuid NOT NULL);
         GRANT USAGE ON SCHEMA booking TO firingline_booking;
         GRANT SELECT, INSERT ON booking.tally TO firingline_booking;
     """)
