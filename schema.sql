@@ -663,6 +663,7 @@ CREATE TABLE bus.parked (
     attempts integer     NOT NULL,
     retry_at timestamptz NOT NULL,
     held     boolean     NOT NULL DEFAULT false,
+    give_up  boolean     NOT NULL DEFAULT false,  -- a person wants the head given up; the consumer does it
     cause    text        NOT NULL,  -- the exception's type and place, to group by
     error    text        NOT NULL,
     PRIMARY KEY (consumer, stream),
@@ -670,6 +671,8 @@ CREATE TABLE bus.parked (
 );
 
 -- Messages given up after their last attempt, for a person to look at; their stream went on without them.
+-- States: dead -> requeued (the consumer tries it once more, soon: done, it leaves this table; failed, it is dead again),
+-- dead -> discarded (a person wants it no more; it stays, so that a rebuild leaves it out too).
 CREATE TABLE bus.dead_letter (
     consumer text        NOT NULL,
     position bigint      NOT NULL,
@@ -679,8 +682,11 @@ CREATE TABLE bus.dead_letter (
     cause    text        NOT NULL,
     error    text        NOT NULL,
     at       timestamptz NOT NULL DEFAULT clock_timestamp(),
+    state    text        NOT NULL DEFAULT 'dead' CHECK (state IN ('dead', 'requeued', 'discarded')),
     PRIMARY KEY (consumer, position)
 );
+-- Every consumer looks here once a second.
+CREATE INDEX dead_letter_requeued ON bus.dead_letter (consumer, position) WHERE state = 'requeued';
 
 -- Tries begun after an unclean takeover, committed before the try itself, so that a message that kills its process
 -- is counted too. Emptied once the consumer has passed them.

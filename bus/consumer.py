@@ -12,19 +12,16 @@ from bus import parking, reading
 from bus.desk import Desk
 from bus.message import Envelope
 from bus.redoing import redoing
+from bus.requeued import Requeued
 from bus.retrying import Retrying
 from bus.schedule import Schedule
 from bus.service import DEFAULT_ATTEMPTS
-from bus.trust import Trust
+from bus.trust import NotEntitled, Trust
 
 BATCH: Final = 1000
 IDLE_PROGRESS_AFTER: Final = 1000  # positions passed without a message of one's own before it is written down
 
 log = structlog.get_logger(__name__)
-
-
-class NotEntitled(Exception):  # noqa: N818 - a finding about the message
-    """The message's producer was not entitled to append it."""
 
 
 class Consumer:
@@ -35,6 +32,7 @@ class Consumer:
         self._trust = trust
         self._batch = batch
         self._retrying = Retrying(desk)
+        self._requeued = Requeued(desk, trust)
         self._schedule = Schedule(desk)
         self._suspects = batch if after_a_crash else 0  # messages that a process before us may have died of
         self._written = 0  # the cursor as it stands in bus.progress
@@ -53,6 +51,9 @@ class Consumer:
         """Sends what is due, retries what was parked, reads on. True if more is to be had at once."""
         desk = self._desk
         busy = await self._schedule.send_due()
+        if self._requeued.look_due():
+            await self._retrying.look_ahead()
+            await self._requeued.retry()
         busy |= await self._retrying.retry()
         batch = await reading.read(desk.connection, self.cursor, desk.topics, desk.names, self._batch)
         if batch.messages:
@@ -93,9 +94,7 @@ class Consumer:
     async def _transact(self, envelopes: Sequence[Envelope], covered: int, at: datetime) -> None:
         """Effects, messages and progress of a batch, together or not at all."""
         desk = self._desk
-        strangers = await self._trust.strangers(desk.connection, envelopes)
-        if strangers:
-            raise NotEntitled(strangers[0].producer, strangers[0].name)
+        await self._trust.must_be_entitled(desk.connection, envelopes)
         waiting = [one for one in envelopes if one.stream in self._retrying]
         received = [desk.catalogue.read(one) for one in envelopes if one.stream not in self._retrying]
         async with desk.connection.transaction():

@@ -27,6 +27,7 @@ class Parked:
     head: int
     last: int
     attempts: int
+    give_up: bool  # a person wants the head given up
 
 
 def cause_of(error: BaseException) -> str:
@@ -48,7 +49,7 @@ async def streams(connection: Connection, consumer: str) -> set[str]:
 async def due(connection: Connection, consumer: str) -> list[Parked]:
     rows = await connection.fetch(
         """
-        SELECT stream, head, last, attempts FROM bus.parked
+        SELECT stream, head, last, attempts, give_up FROM bus.parked
         WHERE consumer = $1 AND NOT held AND retry_at <= clock_timestamp()
         ORDER BY retry_at LIMIT 20
         """,
@@ -148,7 +149,7 @@ async def move_on(connection: Connection, consumer: str, envelope: Envelope) -> 
         return True
     await connection.execute(
         """
-        UPDATE bus.parked SET head = $3 + 1, attempts = 0, retry_at = clock_timestamp()
+        UPDATE bus.parked SET head = $3 + 1, attempts = 0, give_up = false, retry_at = clock_timestamp()
         WHERE consumer = $1 AND stream = $2
         """,
         consumer,
@@ -196,15 +197,21 @@ async def hold(connection: Connection, consumer: str, envelope: Envelope) -> Non
 
 
 async def bury(
-    connection: Connection, consumer: str, envelope: Envelope, error: BaseException, *, attempts: int
+    connection: Connection,
+    consumer: str,
+    envelope: Envelope,
+    error: BaseException,
+    *,
+    attempts: int,
+    by_hand: bool = False,
 ) -> None:
-    """Keeps a message as a dead letter, for a person to look at."""
+    """Keeps a message as a dead letter, for a person to look at; `by_hand`, one has done so."""
     await connection.execute(
         """
-        INSERT INTO bus.dead_letter (consumer, position, stream, name, attempts, cause, error)
-        VALUES ($1, $2, $3, $4, $5, $6, $7)
+        INSERT INTO bus.dead_letter (consumer, position, stream, name, attempts, cause, error, state)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
         ON CONFLICT (consumer, position) DO UPDATE
-        SET attempts = excluded.attempts, cause = excluded.cause, error = excluded.error
+        SET attempts = excluded.attempts, cause = excluded.cause, error = excluded.error, state = excluded.state
         """,
         consumer,
         envelope.position,
@@ -213,5 +220,6 @@ async def bury(
         attempts,
         cause_of(error),
         described(error),
+        "discarded" if by_hand else "dead",
     )
     log.error("message.dead", consumer=consumer, position=envelope.position, name=envelope.name, error=repr(error))

@@ -21,6 +21,10 @@ UNKNOWN_RETRY_S: Final = 30.0
 log = structlog.get_logger(__name__)
 
 
+class GivenUpByHand(Exception):  # noqa: N818 - a finding
+    """A person gave up the message that a stream waited for."""
+
+
 class Retrying:
     """The parked streams of one consumer."""
 
@@ -34,7 +38,7 @@ class Retrying:
 
     async def open(self) -> None:
         self._streams = await parking.streams(self._desk.connection, self._desk.consumer)
-        await self._look_ahead()
+        await self.look_ahead()
 
     def patience_s(self) -> float | None:
         """Seconds until the next try; None if nothing is parked."""
@@ -54,7 +58,7 @@ class Retrying:
 
     async def parked(self, envelope: Envelope, error: BaseException) -> None:
         self._streams.add(envelope.stream)
-        await self._look_ahead()
+        await self.look_ahead()
         log.warning("stream.parked", stream=envelope.stream, position=envelope.position, error=repr(error))
 
     async def retry(self) -> bool:
@@ -63,7 +67,7 @@ class Retrying:
             return False
         for one in await parking.due(self._desk.connection, self._desk.consumer):
             await self._drain(one)
-        await self._look_ahead()
+        await self.look_ahead()
         return True
 
     async def _drain(self, parked: parking.Parked) -> None:
@@ -73,6 +77,9 @@ class Retrying:
             async with desk.under_lease():
                 await parking.forget(desk.connection, desk.consumer, parked.stream)
             self._streams.discard(parked.stream)
+        if waiting and parked.give_up:
+            await self._give_up(waiting[0], GivenUpByHand(), parked.attempts)
+            return
         for envelope in waiting:
             async with desk.under_lease():
                 attempts = await parking.begin_attempt(desk.connection, desk.consumer, envelope)
@@ -127,8 +134,14 @@ class Retrying:
                 await parking.hold(desk.connection, desk.consumer, envelope)
             log.error("stream.held", stream=envelope.stream, position=envelope.position, error=repr(error))
             return
+        await self._give_up(envelope, error, attempts)
+
+    async def _give_up(self, envelope: Envelope, error: BaseException, attempts: int) -> None:
+        """Makes the head a dead letter and tells a command's sender; the stream goes on."""
+        desk = self._desk
         async with desk.connection.transaction():
-            await parking.bury(desk.connection, desk.consumer, envelope, error, attempts=attempts)
+            by_hand = isinstance(error, GivenUpByHand)
+            await parking.bury(desk.connection, desk.consumer, envelope, error, attempts=attempts, by_hand=by_hand)
             said = await desk.failure(envelope)
             unparked = await parking.move_on(desk.connection, desk.consumer, envelope)
             await desk.check_lease()
@@ -137,7 +150,8 @@ class Retrying:
             self._streams.discard(envelope.stream)
         desk.ring()
 
-    async def _look_ahead(self) -> None:
+    async def look_ahead(self) -> None:
+        """Finds out when the next try is due; a person may have moved it."""
         wait_s = await parking.next_retry_s(self._desk.connection, self._desk.consumer) if self._streams else None
         self._due_at = None if wait_s is None else time.monotonic() + wait_s
 

@@ -37,6 +37,10 @@ VerifyStatement = Callable[[str], Awaitable[Statement | None]]
 """Verifies a service token's signature with the keys of then; None if it is no statement of auth's."""
 
 
+class NotEntitled(Exception):  # noqa: N818 - a finding about the message
+    """The message's producer was not entitled to append it."""
+
+
 class Trust:
     """Remembers, per producer, which names its token entitles it to append."""
 
@@ -49,6 +53,11 @@ class Trust:
         for producer in {envelope.producer for envelope in envelopes} - self._entitled.keys():
             self._entitled[producer] = await self._names_of(connection, producer)
         return [one for one in envelopes if one.name not in self._entitled[one.producer]]
+
+    async def must_be_entitled(self, connection: Connection, envelopes: Sequence[Envelope]) -> None:
+        """Raises NotEntitled for the first message whose producer was not entitled to it."""
+        for stranger in await self.strangers(connection, envelopes):
+            raise NotEntitled(stranger.producer, stranger.name)
 
     async def _names_of(self, connection: Connection, producer: int) -> frozenset[str]:
         row = await connection.fetchrow(
