@@ -789,10 +789,16 @@ CREATE TABLE auth.person (
     person uuid   PRIMARY KEY,
     roles  text[] NOT NULL CHECK (
         roles <@ ARRAY['shooter', 'instructor', 'armourer', 'cashier', 'analyst', 'admin']
-        AND array_position(roles, NULL) IS NULL)
+        AND array_position(roles, NULL) IS NULL),
+    disabled     boolean     NOT NULL,  -- the account is not to be used until it is enabled again
+    tokens_since timestamptz,  -- access tokens issued before count no more
+    logins_since timestamptz   -- logins opened before have ended
 );
 -- The few who are more than shooters: every decision about authority reads them.
 CREATE INDEX person_staff ON auth.person (person) WHERE roles && ARRAY['instructor', 'armourer', 'cashier', 'admin'];
+
+-- The few whose tokens were revoked of late: every gateway reads them every second.
+CREATE INDEX person_tokens_since ON auth.person (tokens_since) WHERE tokens_since IS NOT NULL;
 
 CREATE TABLE auth.licence (
     licence     uuid        PRIMARY KEY,
@@ -869,11 +875,13 @@ CREATE TABLE auth.session (
     opened_at  timestamptz NOT NULL,
     expires_at timestamptz NOT NULL CHECK (expires_at > opened_at),
     closed_at  timestamptz,
-    -- logout: the person ended it; reuse: a spent refresh token came again, so somebody else may have it
-    closed_by  text        CHECK (closed_by IN ('logout', 'reuse')),
+    -- logout: the person ended it; reuse: a spent refresh token came again, so somebody else may have it;
+    -- ended: the person ended it from another login
+    closed_by  text        CHECK (closed_by IN ('logout', 'reuse', 'ended')),
     CHECK ((closed_at IS NULL) = (closed_by IS NULL))
 );
 CREATE INDEX session_expires ON auth.session (expires_at);
+CREATE INDEX session_person ON auth.session (person);
 
 CREATE TABLE auth.refresh_token (
     token_hash bytea       PRIMARY KEY CHECK (octet_length(token_hash) = 32),
@@ -922,6 +930,9 @@ CREATE VIEW auth.public_keys AS
 CREATE VIEW auth.roles AS
     SELECT person, roles FROM auth.person;
 
+CREATE VIEW auth.revocations AS
+    SELECT person, tokens_since FROM auth.person WHERE tokens_since IS NOT NULL;
+
 CREATE VIEW auth.licences AS
     SELECT licence, person, category, valid_from, valid_until, state FROM auth.licence;
 
@@ -939,7 +950,8 @@ GRANT USAGE ON SCHEMA auth TO
 GRANT SELECT ON auth.public_keys TO
     firingline_auth, firingline_booking, firingline_armory, firingline_payment, firingline_stats,
     firingline_gateway, firingline_analyst, firingline_operator;
-GRANT SELECT ON auth.roles, auth.licences, auth.entitlements, auth.devices TO firingline_auth, firingline_gateway;
+GRANT SELECT ON auth.roles, auth.revocations, auth.licences, auth.entitlements, auth.devices
+TO firingline_auth, firingline_gateway;
 GRANT SELECT, INSERT, UPDATE, DELETE ON
     auth.person, auth.licence, auth.entitlement, auth.device, auth.person_key, auth.account, auth.session,
     auth.refresh_token, auth.login_attempt, auth.licence_document, auth.device_secret
@@ -1047,6 +1059,8 @@ CREATE TABLE booking.booking (
 -- A shooter's bookings of a period, and everybody's for staff, in the order they are listed.
 CREATE INDEX booking_of_person ON booking.booking (person, starts_at, booking);
 CREATE INDEX booking_in_order ON booking.booking (starts_at, booking);
+-- Whoever is at the range now: their weapons may be out before and after the time booked.
+CREATE INDEX booking_at_the_range ON booking.booking (booking) WHERE state IN ('checked-in', 'in-use');
 
 -- What others told, kept for decisions and views. Each table is written by the events of one service alone, and
 -- rows of different streams never touch: the order in which streams arrive makes no difference.
@@ -1080,7 +1094,8 @@ CREATE TABLE booking.known_agreement (
     PRIMARY KEY (booking, service)
 );
 
--- Weapons handed out for a booking, of armory.weapon-issued and -returned. While returned_at is NULL it is out.
+-- Weapons handed out for a booking, of armory.weapon-issued and -returned; issued_at is when for the first time. While
+-- returned_at is NULL it is out.
 CREATE TABLE booking.known_custody (
     booking     uuid        NOT NULL,
     weapon      uuid        NOT NULL,
@@ -1088,6 +1103,7 @@ CREATE TABLE booking.known_custody (
     returned_at timestamptz,
     PRIMARY KEY (booking, weapon)
 );
+CREATE INDEX known_custody_out ON booking.known_custody (booking) WHERE returned_at IS NULL;
 
 -- Bookings whose invoice is paid, of payment.invoice-settled.
 CREATE TABLE booking.known_settlement (
@@ -1143,6 +1159,26 @@ FROM booking.booking AS b
 JOIN booking.range AS r USING (range)
 LEFT JOIN booking.known_settlement AS s USING (booking);
 
+-- When units of weapon types are taken, as the armoury counts them: by an active booking for its time, from when the
+-- weapon was handed out if that was earlier; and by whoever has a weapon out, in whatever state the booking is. One
+-- that is out past its end is taken until it comes back.
+CREATE VIEW booking.weapons_taken AS
+SELECT b.weapon_type, b.during, false AS out
+FROM booking.booking AS b
+WHERE b.weapon_type IS NOT NULL AND b.state IN ('held', 'confirmed')
+UNION ALL
+SELECT b.weapon_type, tstzrange(least(lower(b.during), c.issued_at), upper(b.during)), coalesce(c.out, false)
+FROM booking.booking AS b
+LEFT JOIN LATERAL (
+    SELECT min(c.issued_at) AS issued_at, bool_or(c.returned_at IS NULL) AS out
+    FROM booking.known_custody AS c WHERE c.booking = b.booking
+) AS c ON true
+WHERE b.weapon_type IS NOT NULL AND b.state IN ('checked-in', 'in-use')
+UNION ALL
+SELECT b.weapon_type, tstzrange(least(lower(b.during), c.issued_at), upper(b.during)), true
+FROM booking.known_custody AS c JOIN booking.booking AS b USING (booking)
+WHERE c.returned_at IS NULL AND b.weapon_type IS NOT NULL AND b.state NOT IN ('held', 'confirmed', 'checked-in', 'in-use');
+
 CREATE VIEW booking.entitlements AS
 SELECT e.person, e.weapon_class, e.during FROM booking.known_entitlement AS e;
 
@@ -1155,7 +1191,8 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON
     booking.known_weapon_type, booking.known_agreement, booking.known_custody, booking.known_settlement
 TO firingline_booking;
 GRANT SELECT ON
-    booking.ranges, booking.lanes, booking.targets, booking.bookings, booking.entitlements, booking.weapon_types
+    booking.ranges, booking.lanes, booking.targets, booking.bookings, booking.entitlements, booking.weapon_types,
+    booking.weapons_taken
 TO firingline_gateway;
 
 -- Armory ------------------------------------------------------------------------------------------------

@@ -15,11 +15,12 @@ Closing = BookingRejected | BookingCancelled | NoShowReleased | SessionFinished
 """After each of these a booking needs its weapon no more."""
 
 
-def reserve(demand: Demand, validated: LicenceValidated, _given: Given) -> Sequence[Event]:
+def reserve(demand: Demand, validated: LicenceValidated, given: Given) -> Sequence[Event]:
     terms, booking = validated.terms, validated.booking
     if terms.weapon_type is None or not demand.open:
         return []
-    refusal = why_not(demand, terms.weapon_type, terms.weapon_class, Span(terms.starts_at, terms.ends_at))
+    during = Span(terms.starts_at, terms.ends_at)
+    refusal = why_not(demand, terms.weapon_type, terms.weapon_class, during, given.at)
     if refusal is None:
         return [WeaponReserved(booking=booking, terms=terms)]
     return [

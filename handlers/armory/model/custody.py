@@ -12,7 +12,7 @@ from bus.message import Event
 from bus.service import Given
 from handlers.armory.commands import IssueWeapon, ReturnWeapon
 from handlers.armory.events import WeaponIssued, WeaponReturned
-from handlers.armory.model.reservations import Reservation
+from handlers.armory.model.reservations import Reservation, Span, Taken
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,8 @@ class Counter:
     checked_in: bool
     booking_holds_one: bool
     rounds_in_stock: int
+    units: int  # of the weapon's type, fit for use
+    taken: Taken  # units of its type, by other bookings, before this one's time begins
 
 
 class WeaponUnknown(Rejected):
@@ -67,6 +69,14 @@ class NotCheckedIn(Rejected):
 
 class BookingHoldsWeapon(Rejected):
     """The shooter of this booking has a weapon already."""
+
+
+class PromisedToOthers(Rejected):
+    """Before this reservation begins, each of the club's {units} {weapon_type} is promised to others or still out."""
+
+
+class ReservationOver(Rejected):
+    """The time for which a weapon was reserved is over."""
 
 
 class HandedToOneself(Rejected):
@@ -103,6 +113,7 @@ def issue_weapon(counter: Counter, asked: IssueWeapon, given: Given) -> Sequence
         raise WeaponOut
     if counter.booking_holds_one:
         raise BookingHoldsWeapon
+    _check_time(counter, weapon, reservation, given.at)
     if asked.rounds > counter.rounds_in_stock:
         raise AmmunitionShort(asked=asked.rounds, calibre=weapon.calibre, in_stock=counter.rounds_in_stock)
     return [
@@ -115,6 +126,15 @@ def issue_weapon(counter: Counter, asked: IssueWeapon, given: Given) -> Sequence
             issued_at=given.at,
         )
     ]
+
+
+def _check_time(counter: Counter, weapon: Weapon, reservation: Reservation, at: datetime) -> None:
+    """A weapon may go out early if that takes it from nobody; from then on it is taken."""
+    starts_at, ends_at = reservation.during.starts_at, reservation.during.ends_at
+    if at >= ends_at:
+        raise ReservationOver
+    if at < starts_at and counter.taken.most(Span(at, starts_at), at) >= counter.units:
+        raise PromisedToOthers(units=counter.units, weapon_type=weapon.weapon_type)
 
 
 def return_weapon(loan: Loan | None, asked: ReturnWeapon, given: Given) -> Sequence[Event]:

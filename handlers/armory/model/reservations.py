@@ -8,6 +8,7 @@ from datetime import datetime
 from uuid import UUID
 
 from bus.errors import Rejected
+from bus.fields import LATEST
 from handlers.armory.model.register import WeaponType, WeaponTypeUnknown
 
 
@@ -20,20 +21,41 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True)
+class Taken:
+    """When units of a type are kept for others; for the spans in `out` a unit is in somebody's hands."""
+
+    kept: tuple[Span, ...] = ()
+    out: tuple[Span, ...] = ()
+
+    def most(self, during: Span, at: datetime) -> int:
+        """How many units at most are taken at one moment of a time, as things stand at `at`.
+
+        A unit that is out past its end is taken until it comes back, and nobody knows when that is.
+        """
+        overdue = (Span(span.starts_at, LATEST) if span.ends_at <= at else span for span in self.out)
+        within = (
+            Span(max(span.starts_at, during.starts_at), min(span.ends_at, during.ends_at))
+            for span in (*self.kept, *overdue)
+        )
+        return most_at_once(span for span in within if span.starts_at < span.ends_at)
+
+
+@dataclass(frozen=True, slots=True)
 class Demand:
-    """What a request for a weapon meets: its type, and when units of it are kept for others around that time."""
+    """What a request for a weapon meets: its type, and when units of it are taken by others around that time."""
 
     open: bool  # the booking has not ended, and the armory has not answered it yet
     weapon_type: WeaponType | None
-    kept: tuple[Span, ...]
+    taken: Taken
 
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """A unit of a type, kept for a shooter."""
+    """A unit of a type, kept for a shooter for a time, which begins with the issue if that is earlier."""
 
     person: UUID
     weapon_type: str
+    during: Span
 
 
 class WeaponOfAnotherClass(Rejected):
@@ -45,7 +67,7 @@ class NoUnitFit(Rejected):
 
 
 class NoWeaponFree(Rejected):
-    """No {title} is free for all of that time: at some moment each of the club's {units} is reserved."""
+    """No {title} is free for all of that time: at some moment each of the club's {units} is reserved or out."""
 
 
 def most_at_once(spans: Iterable[Span]) -> int:
@@ -59,8 +81,8 @@ def most_at_once(spans: Iterable[Span]) -> int:
     return most
 
 
-def why_not(demand: Demand, weapon_type: str, weapon_class: str, during: Span) -> Rejected | None:
-    """Why no unit of the type can be kept for that time, if so."""
+def why_not(demand: Demand, weapon_type: str, weapon_class: str, during: Span, at: datetime) -> Rejected | None:
+    """Why no unit of the type can be kept for that time, as things stand at `at`, if so."""
     kind = demand.weapon_type
     if kind is None:
         return WeaponTypeUnknown(weapon_type=weapon_type)
@@ -68,7 +90,6 @@ def why_not(demand: Demand, weapon_type: str, weapon_class: str, during: Span) -
         return WeaponOfAnotherClass(title=kind.title, weapon_class=kind.weapon_class, asked=weapon_class)
     if kind.units == 0:
         return NoUnitFit(title=kind.title)
-    within = (Span(max(span.starts_at, during.starts_at), min(span.ends_at, during.ends_at)) for span in demand.kept)
-    if most_at_once(span for span in within if span.starts_at < span.ends_at) >= kind.units:
+    if demand.taken.most(during, at) >= kind.units:
         return NoWeaponFree(title=kind.title, units=kind.units)
     return None

@@ -88,6 +88,7 @@ async def reservation_released(connection: Connection, event: ReservationRelease
 async def weapon_issued(connection: Connection, event: WeaponIssued) -> None:
     entry = await enter_issue(connection, event)
     await open_loan(connection, event, entry)
+    await lengthen_reservation(connection, event)
     await move_ammunition(connection, event.weapon, -event.rounds)
 
 
@@ -143,6 +144,17 @@ async def open_loan(connection: Connection, event: WeaponIssued, entry: int) -> 
         event.handed_by,
         event.issued_at,
         event.rounds,
+    )
+
+
+async def lengthen_reservation(connection: Connection, event: WeaponIssued) -> None:
+    """A weapon that goes out early is taken from then on."""
+    await connection.execute(
+        """
+        UPDATE reservation SET during = tstzrange(least(lower(during), $2), upper(during)) WHERE booking = $1
+        """,
+        event.booking,
+        event.issued_at,
     )
 
 

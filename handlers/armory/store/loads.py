@@ -8,10 +8,11 @@ from __future__ import annotations
 from uuid import UUID
 
 from bus.connection import Connection
+from bus.fields import EARLIEST
 from handlers.armory.commands import AddWeapon, AddWeaponType, IssueWeapon, ReturnWeapon
 from handlers.armory.model.custody import Counter, Loan, Weapon
 from handlers.armory.model.register import Register, WeaponType
-from handlers.armory.model.reservations import Demand, Reservation, Span
+from handlers.armory.model.reservations import Demand, Reservation, Span, Taken
 from handlers.armory.reactions import Closing
 from handlers.auth.events import LicenceValidated
 
@@ -39,24 +40,29 @@ async def load_demand(connection: Connection, validated: LicenceValidated) -> De
     """Locks the type's row before it counts what is kept."""
     terms = validated.terms
     if terms.weapon_type is None or not await is_open(connection, validated.booking):
-        return Demand(open=False, weapon_type=None, kept=())
+        return Demand(open=False, weapon_type=None, taken=Taken())
     kind = await lock_weapon_type(connection, terms.weapon_type)
     during = Span(terms.starts_at, terms.ends_at)
-    return Demand(open=True, weapon_type=kind, kept=await kept_spans(connection, terms.weapon_type, during))
+    taken = await load_taken(connection, terms.weapon_type, during, validated.booking)
+    return Demand(open=True, weapon_type=kind, taken=taken)
 
 
 async def load_reservation(connection: Connection, message: Closing | IssueWeapon) -> Reservation | None:
     """The reservation of a booking, as long as it is kept."""
     row = await connection.fetchrow(
         """
-        SELECT person, weapon_type FROM reservation WHERE booking = $1 AND NOT released
+        SELECT person, weapon_type, lower(during) AS starts_at, upper(during) AS ends_at
+        FROM reservation WHERE booking = $1 AND NOT released
         """,
         message.booking,
     )
-    return None if row is None else Reservation(row["person"], row["weapon_type"])
+    if row is None:
+        return None
+    return Reservation(row["person"], row["weapon_type"], Span(row["starts_at"], row["ends_at"]))
 
 
 async def load_counter(connection: Connection, asked: IssueWeapon) -> Counter:
+    kind = await lock_type_of(connection, asked.weapon)
     weapon = await lock_weapon(connection, asked.weapon)
     rounds = 0 if weapon is None else await lock_ammunition(connection, weapon.calibre)
     reservation = await load_reservation(connection, asked)
@@ -70,7 +76,16 @@ async def load_counter(connection: Connection, asked: IssueWeapon) -> Counter:
         asked.booking,
     )
     assert row is not None
-    return Counter(weapon, row["out"], reservation, row["checked_in"], row["booking_holds_one"], rounds)
+    return Counter(
+        weapon=weapon,
+        out=row["out"],
+        reservation=reservation,
+        checked_in=row["checked_in"],
+        booking_holds_one=row["booking_holds_one"],
+        rounds_in_stock=rounds,
+        units=0 if kind is None else kind.units,
+        taken=await load_taken_before(connection, asked.booking, kind, reservation),
+    )
 
 
 async def load_loan(connection: Connection, asked: ReturnWeapon) -> Loan | None:
@@ -92,6 +107,19 @@ async def lock_weapon_type(connection: Connection, weapon_type: str) -> WeaponTy
         FOR UPDATE
         """,
         weapon_type,
+    )
+    return None if row is None else WeaponType(**row)
+
+
+async def lock_type_of(connection: Connection, weapon: UUID) -> WeaponType | None:
+    """Locks the type of a weapon; which type that is never changes."""
+    row = await connection.fetchrow(
+        """
+        SELECT weapon_type, weapon_class, title, units FROM weapon_type
+        WHERE weapon_type = (SELECT w.weapon_type FROM weapon AS w WHERE w.weapon = $1)
+        FOR UPDATE
+        """,
+        weapon,
     )
     return None if row is None else WeaponType(**row)
 
@@ -131,16 +159,34 @@ async def is_open(connection: Connection, booking: UUID) -> bool:
     )
 
 
-async def kept_spans(connection: Connection, weapon_type: str, during: Span) -> tuple[Span, ...]:
-    """When units of a type are kept, as far as it touches a time."""
+async def load_taken_before(
+    connection: Connection, booking: UUID, kind: WeaponType | None, reservation: Reservation | None
+) -> Taken:
+    """What others have of a type up to the beginning of a reservation."""
+    if kind is None or reservation is None:
+        return Taken()
+    return await load_taken(connection, kind.weapon_type, Span(EARLIEST, reservation.during.starts_at), booking)
+
+
+async def load_taken(connection: Connection, weapon_type: str, during: Span, booking: UUID) -> Taken:
+    """When other bookings have units of a type, around a time; and all that are out, as any may be late."""
     rows = await connection.fetch(
         """
-        SELECT lower(during) AS starts_at, upper(during) AS ends_at
-        FROM reservation
-        WHERE weapon_type = $1 AND during && tstzrange($2, $3) AND NOT released
+        SELECT lower(r.during) AS starts_at, upper(r.during) AS ends_at, false AS out
+        FROM reservation AS r
+        WHERE r.weapon_type = $1 AND r.during && tstzrange($2, $3) AND NOT r.released AND r.booking <> $4
+          AND NOT EXISTS (SELECT FROM loan AS l WHERE l.booking = r.booking AND l.returned_at IS NULL)
+        UNION ALL
+        SELECT lower(r.during), upper(r.during), true
+        FROM loan AS l JOIN reservation AS r USING (booking)
+        WHERE l.returned_at IS NULL AND r.weapon_type = $1 AND r.booking <> $4
         """,
         weapon_type,
         during.starts_at,
         during.ends_at,
+        booking,
     )
-    return tuple(Span(**row) for row in rows)
+    return Taken(
+        kept=tuple(Span(row["starts_at"], row["ends_at"]) for row in rows if not row["out"]),
+        out=tuple(Span(row["starts_at"], row["ends_at"]) for row in rows if row["out"]),
+    )

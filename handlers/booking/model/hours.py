@@ -75,6 +75,11 @@ def is_open(spans: Iterable[Span], asked: Span) -> bool:
     return reached >= asked.ends_at
 
 
+def most_at_once(spans: Sequence[Span]) -> int:
+    """The largest number of spans that share one moment; there is one at which one of them begins."""
+    return max((sum(one.starts_at <= span.starts_at < one.ends_at for one in spans) for span in spans), default=0)
+
+
 def is_whole_slots(spans: Iterable[Span], slot: timedelta, asked: Span) -> bool:
     """Whether the time is one slot or several, one directly after the other."""
     reached = asked.starts_at

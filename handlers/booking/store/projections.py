@@ -102,10 +102,12 @@ async def put_agreement(connection: Connection, booking: UUID, service: str) -> 
 
 
 async def weapon_issued(connection: Connection, event: WeaponIssued) -> None:
+    """Of a weapon that goes out again for the same booking, the first issue counts."""
     await connection.execute(
         """
         INSERT INTO known_custody (booking, weapon, issued_at) VALUES ($1, $2, $3)
-        ON CONFLICT (booking, weapon) DO UPDATE SET issued_at = excluded.issued_at, returned_at = NULL
+        ON CONFLICT (booking, weapon) DO UPDATE
+        SET issued_at = least(known_custody.issued_at, excluded.issued_at), returned_at = NULL
         """,
         event.booking,
         event.weapon,

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, NamedTuple
 
-from handlers.booking.model.hours import Span, is_open
+from handlers.booking.model.hours import Span, is_open, most_at_once
 from handlers.booking.views.view import View
 
 BEGUN: Final = "This time has begun or is past."
@@ -53,7 +53,13 @@ class Taken(NamedTuple):
 
     lane: str
     by_shooter: bool
-    weapon_type: str | None
+    during: Span
+
+
+class TakenUnit(NamedTuple):
+    """A unit of a weapon type, kept for somebody or in his hands."""
+
+    weapon_type: str
     during: Span
 
 
@@ -72,6 +78,7 @@ class Situation:
 
     now: datetime
     taken: Sequence[Taken]
+    units_taken: Sequence[TakenUnit]
     entitled: Mapping[str, Sequence[Span]]
     stock: Sequence[Stocked]
 
@@ -84,20 +91,28 @@ class Offers:
         self._situation = situation
         self._lanes: set[tuple[str, int]] = set()
         self._elsewhere: set[int] = set()
-        self._units: Counter[tuple[str, int]] = Counter()
+        self._units: defaultdict[tuple[str, int], list[Span]] = defaultdict(list)
         self._choices: dict[tuple[tuple[str, ...], int], SlotView] = {}
         for taken in situation.taken:
             self._take(taken)
+        for unit in situation.units_taken:
+            self._take_unit(unit)
+
+    def _touched(self, during: Span) -> range:
+        first = bisect_right(self._slots, during.starts_at, key=lambda slot: slot.ends_at)
+        return range(first, bisect_left(self._slots, during.ends_at, key=lambda slot: slot.starts_at))
 
     def _take(self, taken: Taken) -> None:
-        first = bisect_right(self._slots, taken.during.starts_at, key=lambda slot: slot.ends_at)
-        after = bisect_left(self._slots, taken.during.ends_at, key=lambda slot: slot.starts_at)
-        for n in range(first, after):
+        for n in self._touched(taken.during):
             self._lanes.add((taken.lane, n))
             if taken.by_shooter:
                 self._elsewhere.add(n)
-            if taken.weapon_type is not None:
-                self._units[taken.weapon_type, n] += 1
+
+    def _take_unit(self, unit: TakenUnit) -> None:
+        for n in self._touched(unit.during):
+            slot = self._slots[n]
+            within = Span(max(unit.during.starts_at, slot.starts_at), min(unit.during.ends_at, slot.ends_at))
+            self._units[unit.weapon_type, n].append(within)
 
     def of_lane(self, lane: str, weapon_classes: tuple[str, ...]) -> tuple[SlotView, ...]:
         return tuple(self._offer(lane, weapon_classes, n) for n in range(len(self._slots)))
@@ -139,7 +154,7 @@ class Offers:
             if stocked.weapon_class not in allowed:
                 continue
             weapon_type, weapon_class, title, units = stocked
-            left = units - self._units[weapon_type, n]
+            left = units - most_at_once(self._units.get((weapon_type, n), ()))
             if left > 0:
                 offers.append(
                     WeaponOffer(weapon_type=weapon_type, weapon_class=weapon_class, title=title, units_free=left)

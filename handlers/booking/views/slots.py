@@ -8,10 +8,11 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from bus.connection import Connection
+from bus.fields import LATEST
 from handlers.booking.model.bookings import FARTHEST
 from handlers.booking.model.hours import Span, slots_of
 from handlers.booking.views.lanes import LaneView, RangeView, lanes, ranges
-from handlers.booking.views.offers import Offers, Situation, SlotView, Stocked, Taken
+from handlers.booking.views.offers import Offers, Situation, SlotView, Stocked, Taken, TakenUnit
 from handlers.booking.views.view import View
 
 _DAY = timedelta(days=1)
@@ -52,7 +53,7 @@ async def slots(connection: Connection, day: date, range_: str | None, person: U
     all_lanes = await lanes(connection)
     now = await _now(connection)
     bookable = now.date() - _DAY <= day <= now.date() + FARTHEST
-    situation = await _situation(connection, day, person, now) if bookable else Situation(now, (), {}, ())
+    situation = await situation_of(connection, day, person, now) if bookable else Situation(now, (), (), {}, ())
     found = (_range_slots(one, all_lanes, situation, day if bookable else None) for one in wanted)
     return SlotsView(date=day, ranges=tuple(found))
 
@@ -80,12 +81,14 @@ def _range_slots(wanted: RangeView, all_lanes: list[LaneView], situation: Situat
     )
 
 
-async def _situation(connection: Connection, day: date, person: UUID, now: datetime) -> Situation:
+async def situation_of(connection: Connection, day: date, person: UUID, now: datetime) -> Situation:
+    """All that a day's offers to a person follow from, as things stand at `now`."""
     midnight = datetime.combine(day, time.min, UTC)
     anywhere = Span(midnight - _DAY, midnight + 2 * _DAY)  # holds the day in every time zone
     return Situation(
         now=now,
         taken=await _taken(connection, anywhere, person),
+        units_taken=await _units_taken(connection, anywhere, now),
         entitled=await _entitled(connection, person),
         stock=await _stock(connection),
     )
@@ -99,7 +102,7 @@ async def _now(connection: Connection) -> datetime:
 async def _taken(connection: Connection, within: Span, person: UUID) -> list[Taken]:
     rows = await connection.fetch(
         """
-        SELECT lane, person = $3 AS by_shooter, weapon_type, lower(during) AS starts_at, upper(during) AS ends_at
+        SELECT lane, person = $3 AS by_shooter, lower(during) AS starts_at, upper(during) AS ends_at
         FROM booking.bookings
         WHERE state IN ('held', 'confirmed', 'checked-in', 'in-use') AND during && tstzrange($1, $2)
         """,
@@ -107,10 +110,24 @@ async def _taken(connection: Connection, within: Span, person: UUID) -> list[Tak
         within.ends_at,
         person,
     )
-    return [
-        Taken(row["lane"], row["by_shooter"], row["weapon_type"], Span(row["starts_at"], row["ends_at"]))
-        for row in rows
-    ]
+    return [Taken(row["lane"], row["by_shooter"], Span(row["starts_at"], row["ends_at"])) for row in rows]
+
+
+async def _units_taken(connection: Connection, within: Span, now: datetime) -> list[TakenUnit]:
+    """A unit that is out past its end is taken until it comes back, and nobody knows when that is."""
+    rows = await connection.fetch(
+        """
+        SELECT weapon_type, lower(during) AS starts_at,
+               CASE WHEN out AND upper(during) <= $3 THEN $4 ELSE upper(during) END AS ends_at
+        FROM booking.weapons_taken
+        WHERE during && tstzrange($1, $2) OR out
+        """,
+        within.starts_at,
+        within.ends_at,
+        now,
+        LATEST,
+    )
+    return [TakenUnit(row["weapon_type"], Span(row["starts_at"], row["ends_at"])) for row in rows]
 
 
 async def _entitled(connection: Connection, person: UUID) -> dict[str, list[Span]]:

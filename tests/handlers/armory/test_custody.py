@@ -19,6 +19,8 @@ from handlers.armory.model.custody import (
     NobodyAtTheCounter,
     NotCheckedIn,
     NothingReserved,
+    PromisedToOthers,
+    ReservationOver,
     Weapon,
     WeaponNotOut,
     WeaponOfAnotherType,
@@ -27,11 +29,12 @@ from handlers.armory.model.custody import (
     issue_weapon,
     return_weapon,
 )
-from handlers.armory.model.reservations import Reservation
+from handlers.armory.model.reservations import Reservation, Span, Taken
 from tests.handlers.armory.made import (
     ANNA,
     AT_COUNTER,
     CARLA,
+    DURING,
     HOUR,
     booking,
     weapon,
@@ -41,10 +44,12 @@ from tests.handlers.scenario import NOON, given
 COUNTER = Counter(
     weapon=Weapon("air-rifle", "4.5 mm"),
     out=False,
-    reservation=Reservation(ANNA, "air-rifle"),
+    reservation=Reservation(ANNA, "air-rifle", DURING),
     checked_in=True,
     booking_holds_one=False,
     rounds_in_stock=100,
+    units=2,
+    taken=Taken(),
 )
 LOAN = Loan(booking(1), ANNA, rounds=40, issued_at=NOON)
 ISSUE = IssueWeapon(booking=booking(1), weapon=weapon(1), rounds=40)
@@ -69,12 +74,12 @@ def test_a_weapon_is_handed_by_the_armourer_to_the_shooter_it_is_kept_for() -> N
     [
         (replace(COUNTER, weapon=None), WeaponUnknown),
         (replace(COUNTER, reservation=None), NothingReserved),
-        (replace(COUNTER, reservation=Reservation(ANNA, "air-pistol")), WeaponOfAnotherType),
+        (replace(COUNTER, reservation=Reservation(ANNA, "air-pistol", DURING)), WeaponOfAnotherType),
         (replace(COUNTER, checked_in=False), NotCheckedIn),
         (replace(COUNTER, out=True), WeaponOut),
         (replace(COUNTER, booking_holds_one=True), BookingHoldsWeapon),
         (replace(COUNTER, rounds_in_stock=39), AmmunitionShort),
-        (replace(COUNTER, reservation=Reservation(CARLA, "air-rifle")), HandedToOneself),
+        (replace(COUNTER, reservation=Reservation(CARLA, "air-rifle", DURING)), HandedToOneself),
     ],
 )
 def test_a_weapon_is_not_issued_against_the_rules(counter: Counter, rule: type[Rejected]) -> None:
@@ -119,3 +124,37 @@ def test_what_does_not_come_back_was_fired(now: datetime, returned_at: datetime)
 )
 def test_a_weapon_is_not_taken_back_against_the_rules(loan: Loan | None, rule: type[Rejected]) -> None:
     given(loan, actor=AT_COUNTER).when(return_weapon, RETURN).then_refused(rule)
+
+
+EARLY = NOON - HOUR
+
+
+@pytest.mark.parametrize(
+    "taken",
+    [
+        Taken(kept=(Span(EARLY, NOON),)),  # one of two units
+        Taken(kept=(Span(EARLY, NOON - HOUR / 2), Span(NOON - HOUR / 2, NOON)), out=(Span(NOON, NOON + HOUR),)),
+        Taken(kept=(Span(NOON, NOON + HOUR), Span(NOON, NOON + HOUR))),  # when the reservation holds, it holds
+    ],
+)
+def test_a_weapon_goes_out_early_if_that_takes_it_from_nobody(taken: Taken) -> None:
+    decided = given(replace(COUNTER, taken=taken), actor=AT_COUNTER, at=EARLY).when(issue_weapon, ISSUE)
+    assert decided.refusal is None
+
+
+@pytest.mark.parametrize(
+    "taken",
+    [
+        Taken(kept=(Span(EARLY, NOON), Span(NOON - HOUR / 2, NOON))),
+        Taken(kept=(Span(EARLY, NOON),), out=(Span(EARLY, NOON + HOUR),)),
+        Taken(kept=(Span(EARLY, NOON),), out=(Span(EARLY - HOUR, EARLY),)),  # late: who knows when it comes back
+    ],
+)
+def test_a_weapon_does_not_go_out_early_if_all_are_promised_to_others(taken: Taken) -> None:
+    given(replace(COUNTER, taken=taken), actor=AT_COUNTER, at=EARLY).when(issue_weapon, ISSUE).then_refused(
+        PromisedToOthers, units=2, weapon_type="air-rifle"
+    )
+
+
+def test_a_weapon_is_not_issued_after_the_time_it_was_reserved_for() -> None:
+    given(COUNTER, actor=AT_COUNTER, at=NOON + HOUR).when(issue_weapon, ISSUE).then_refused(ReservationOver)

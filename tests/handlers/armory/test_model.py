@@ -25,10 +25,11 @@ from handlers.armory.model.register import (
     add_weapon_type,
     stock_ammunition,
 )
-from handlers.armory.model.reservations import Demand, Reservation, Span
+from handlers.armory.model.reservations import Demand, Reservation, Span, Taken
 from handlers.armory.reactions import Closing, release, reserve
 from tests.handlers.armory.made import (
     ANNA,
+    DURING,
     HOUR,
     booking,
     cancelled,
@@ -42,7 +43,7 @@ from tests.handlers.armory.made import (
 from tests.handlers.scenario import NOON, given
 
 RIFLE = WeaponType("air-rifle", "air", "Air rifle", units=2)
-DEMAND = Demand(open=True, weapon_type=RIFLE, kept=())
+DEMAND = Demand(open=True, weapon_type=RIFLE, taken=Taken())
 ENTER = AddWeapon(weapon=weapon(3), weapon_type="air-rifle", serial="A-1234567")
 
 
@@ -106,24 +107,24 @@ def test_a_weapon_of_the_type_asked_for_is_reserved() -> None:
     ],
 )
 def test_a_unit_that_is_free_at_every_moment_is_reserved(kept: tuple[Span, ...]) -> None:
-    given(replace(DEMAND, kept=kept)).when(reserve, validated(terms())).then(
+    given(replace(DEMAND, taken=Taken(kept))).when(reserve, validated(terms())).then(
         WeaponReserved(booking=booking(1), terms=terms())
     )
 
 
 def test_no_weapon_is_reserved_if_all_are_kept_at_one_moment() -> None:
     kept = (span(-1, 0.75), span(0.5, 2))
-    given(replace(DEMAND, kept=kept)).when(reserve, validated(terms())).then(
+    given(replace(DEMAND, taken=Taken(kept))).when(reserve, validated(terms())).then(
         refused(
             "no-weapon-free",
-            "No Air rifle is free for all of that time: at some moment each of the club's 2 is reserved.",
+            "No Air rifle is free for all of that time: at some moment each of the club's 2 is reserved or out.",
         )
     )
 
 
 def test_what_is_kept_outside_the_time_asked_for_does_not_count() -> None:
     kept = (span(-3, 0.5), span(-3, -1), span(-3, -1))
-    given(replace(DEMAND, kept=kept)).when(reserve, validated(terms())).then(
+    given(replace(DEMAND, taken=Taken(kept))).when(reserve, validated(terms())).then(
         WeaponReserved(booking=booking(1), terms=terms())
     )
 
@@ -164,7 +165,7 @@ def test_a_booking_that_has_ended_or_was_answered_gets_nothing() -> None:
 @pytest.mark.parametrize("end", [rejected(), cancelled(), not_come(), finished()])
 def test_the_end_of_a_booking_releases_what_was_kept_for_it(end: Closing) -> None:
     released = ReservationReleased(booking=booking(1), weapon_type="air-rifle")
-    kept: Reservation | None = Reservation(ANNA, "air-rifle")
+    kept: Reservation | None = Reservation(ANNA, "air-rifle", DURING)
     nothing: Reservation | None = None
     given(kept).when(release, end).then(released)
     given(nothing).when(release, end).then()

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from bus.service import Given
 from handlers.armory.events import ReservationReleased, WeaponReserved
 from handlers.armory.model.register import WeaponType
-from handlers.armory.model.reservations import Demand, Reservation, Span, most_at_once
+from handlers.armory.model.reservations import Demand, Reservation, Span, Taken, most_at_once
 from handlers.armory.reactions import release, reserve
-from tests.handlers.armory.made import ANNA, booking, cancelled, terms, validated
+from tests.handlers.armory.made import ANNA, DURING, booking, cancelled, terms, validated
 from tests.handlers.scenario import NOON
 
 GIVEN = Given(at=NOON, id=booking(0), correlation=booking(0), actor="service:auth")
@@ -36,7 +36,9 @@ def test_no_more_units_are_kept_than_are_fit_and_none_is_refused_that_is_free(
     kept: dict[int, Span] = {}
     for number, (span, and_cancelled) in enumerate(requests):
         touching = tuple(one for one in kept.values() if one.starts_at < span.ends_at and span.starts_at < one.ends_at)
-        demand = Demand(open=True, weapon_type=WeaponType("air-rifle", "air", "Air rifle", units), kept=touching)
+        demand = Demand(
+            open=True, weapon_type=WeaponType("air-rifle", "air", "Air rifle", units), taken=Taken(touching)
+        )
         asked = terms(number, starts_at=span.starts_at, lasts=span.ends_at - span.starts_at)
         (answer,) = reserve(demand, validated(asked), GIVEN)
 
@@ -46,7 +48,7 @@ def test_no_more_units_are_kept_than_are_fit_and_none_is_refused_that_is_free(
         if free:
             kept[number] = span
         if and_cancelled:
-            state = Reservation(ANNA, "air-rifle") if number in kept else None
+            state = Reservation(ANNA, "air-rifle", DURING) if number in kept else None
             said = release(state, cancelled(number), GIVEN)
             assert [type(one) for one in said] == [ReservationReleased] * (kept.pop(number, None) is not None)
         assert all(at_minute(list(kept.values()), minute) <= units for minute in range(31))

@@ -19,6 +19,7 @@ from handlers.armory.model.custody import (
     HandedToOneself,
     NotCheckedIn,
     NothingReserved,
+    PromisedToOthers,
     WeaponOfAnotherType,
     WeaponOut,
 )
@@ -152,6 +153,34 @@ async def test_a_weapon_is_issued_only_where_all_is_in_order(stocked: Hearing) -
     await stocked.hears(checked_in(terms(2, person=BORIS)))
     with pytest.raises(WeaponOut):
         await stocked.hears(issue(2, unit=1), by=AT_COUNTER)
+
+
+async def test_a_weapon_that_goes_out_early_is_taken_from_then_on(stocked: Hearing) -> None:
+    early = NOON - HOUR
+    await reserved(stocked, 1)
+    await reserved(stocked, 2)
+    for number in (1, 2):
+        await stocked.hears(checked_in(terms(number), at=early))
+    await stocked.hears(issue(1), by=AT_COUNTER, at=early)
+    await reserved(stocked, 3, starts_at=early)
+    (refused,) = await stocked.hears(validated(terms(4, starts_at=early)), at=early)
+    assert isinstance(refused, WeaponRefused)
+    with pytest.raises(PromisedToOthers):
+        await stocked.hears(issue(2, unit=2, rounds=0), by=AT_COUNTER, at=early)
+    await stocked.hears(cancelled(3))
+    await stocked.hears(issue(2, unit=2, rounds=0), by=AT_COUNTER, at=early)
+
+
+async def test_a_weapon_that_is_late_is_taken_until_it_is_back(stocked: Hearing) -> None:
+    await reserved(stocked, 1)
+    await stocked.hears(checked_in(terms(1)))
+    await stocked.hears(issue(1), by=AT_COUNTER)
+    late, next_week = NOON + 2 * HOUR, NOON + 168 * HOUR
+    await reserved(stocked, 2, starts_at=next_week)
+    (refused,) = await stocked.hears(validated(terms(3, starts_at=next_week)), at=late)
+    assert isinstance(refused, WeaponRefused)
+    await stocked.hears(take_back(1), by=AT_COUNTER, at=late)
+    assert isinstance((await stocked.hears(validated(terms(4, starts_at=next_week)), at=late))[0], WeaponReserved)
 
 
 async def test_check_in_may_be_heard_before_the_licence(stocked: Hearing) -> None:

@@ -33,7 +33,7 @@ async def gateway(stocked: Hearing, database: Database) -> AsyncIterator[Connect
     await stocked.hears(IssueWeapon(booking=booking(1), weapon=weapon(1), rounds=40), by=AT_COUNTER)
     returned = ReturnWeapon(booking=booking(1), weapon=weapon(1), rounds_returned=10)
     await stocked.hears(returned, by=AT_COUNTER, at=NOON + 2 * HOUR)
-    boris = terms(2, person=BORIS)
+    boris = terms(2, person=BORIS, starts_at=NOON + 3 * HOUR)
     await stocked.hears(validated(boris))
     await stocked.hears(checked_in(boris))
     await stocked.hears(IssueWeapon(booking=booking(2), weapon=weapon(1), rounds=5), by=AT_COUNTER, at=NOON + 3 * HOUR)
