@@ -1,0 +1,1 @@
+"""What the messages look like: pinned against breaking, and described for people and machines."""
