@@ -51,8 +51,11 @@ async def test_one_that_ran_out_is_not_prolonged_even_if_nobody_took_it(monkeypa
     monkeypatch.setattr(lease_module, "RENEW_EVERY_S", 0)
     mine = Lease(booking, NAME, uuid7())
     assert await mine.take()
+    with pytest.raises(asyncpg.PostgresError, match="no longer held"):
+        await booking.execute("SELECT bus.check_lease($1, $2)", NAME, mine.fence)
     with pytest.raises(LeaseLost):
-        await mine.keep()
+        async with asyncio.timeout(WITHIN_S):
+            await mine.keep()
 
 
 async def test_while_its_holder_renews_it_it_stays(monkeypatch, booking, other):

@@ -54,6 +54,7 @@ async def test_a_follower_gets_what_comes_of_the_names_it_asked_for(pool, bookin
 
 
 async def test_whoever_joins_need_not_wait_for_the_next_look(monkeypatch, pool, booking, producer):
+    monkeypatch.setattr(tail, "POLL_S", 3600.0)
     monkeypatch.setattr(tail, "POLL_UNHEARD_S", 3600.0)
     idle = asyncio.Event()
     wait = tail.set_within
