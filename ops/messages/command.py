@@ -16,6 +16,10 @@ ROOT: Final = Path(__file__).parents[2]
 PINNED: Final = Path("tests/house/messages.json")
 PAGE: Final = Path("docs/messages.md")
 DOCUMENT: Final = Path("docs/asyncapi.json")
+BROKEN: Final = (
+    "Nothing was written: the log's older messages could not be read. docs/messages.md says how messages change; "
+    f"what no log holds yet is struck out of {PINNED} by hand."
+)
 
 
 @click.command
@@ -42,7 +46,7 @@ def refresh(root: Path) -> list[str]:
     now = pins.pins_of(one.message for one in of_this_code())
     broken = pins.breaks(pinned, now)
     if broken:
-        raise Refusal("\n  ".join(("Nothing was written; the log's older messages could not be read:", *broken)))
+        raise Refusal("\n  ".join((BROKEN, *broken)))
     said = [f"Older code would take this for a fault: {one}" for one in pins.widens(pinned, now)]
     for file, text in made(pins.renewed(pinned, now)).items():
         path = root / file
