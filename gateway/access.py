@@ -14,7 +14,8 @@ from aiohttp import hdrs, web
 
 from bus.tokens import DeviceClaims, TokenRefused, UserClaims
 from gateway.keys import KeyRing
-from gateway.problems import NOT_PERMITTED, UNAUTHENTICATED, Problem
+from gateway.problems import DATABASE_AWAY, NOT_PERMITTED, UNAUTHENTICATED, Problem, again_after
+from gateway.revocations import Revocations
 from handlers.auth.events import Role
 
 CHALLENGE: Final[Mapping[str, str]] = {hdrs.WWW_AUTHENTICATE: "Bearer"}
@@ -74,6 +75,7 @@ class Caller:
     lanes: frozenset[str] = field(default_factory=frozenset)
     roles: frozenset[str] = field(default_factory=frozenset)
     staff: bool = False
+    issued_at: datetime | None = None
     expires_at: datetime | None = None
 
     @property
@@ -86,8 +88,11 @@ class Caller:
 NOBODY: Final = Caller(actor="nobody")
 
 
-async def admit(access: Access, keys: KeyRing, request: web.Request) -> Caller:
-    """Who asks, if it is somebody who may ask here at all; raises the problem otherwise."""
+async def admit(access: Access, keys: KeyRing, revocations: Revocations, request: web.Request) -> Caller:
+    """Who asks, if it is somebody who may ask here at all; raises the problem otherwise.
+
+    Where it cannot be known whether a token was revoked, nobody is admitted as staff.
+    """
     match access.takes:
         case Takes.NONE:
             return NOBODY
@@ -96,12 +101,24 @@ async def admit(access: Access, keys: KeyRing, request: web.Request) -> Caller:
             return Caller(device.subject, device=device.device, lanes=frozenset(device.lanes))
         case Takes.USER:
             user = await _claims(keys, request, UserClaims)
+            if revocations.revoked(user.person, user.issued_at):
+                log.info("token.revoked", actor=user.subject, path=request.path)
+                raise Problem(UNAUTHENTICATED, headers=CHALLENGE)
             roles = frozenset(user.roles)
             staff = not roles.isdisjoint(access.roles)
             if not (staff or access.own or access.everyone):
                 log.warning("access.denied", actor=user.subject, method=request.method, path=request.path)
                 raise Problem(NOT_PERMITTED)
-            return Caller(user.subject, person=user.person, roles=roles, staff=staff, expires_at=user.expires_at)
+            if staff and not await revocations.are_known():
+                raise again_after(DATABASE_AWAY, 1)
+            return Caller(
+                user.subject,
+                person=user.person,
+                roles=roles,
+                staff=staff,
+                issued_at=user.issued_at,
+                expires_at=user.expires_at,
+            )
 
 
 async def _claims(keys: KeyRing, request: web.Request, kind: type[C]) -> C:

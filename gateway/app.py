@@ -57,7 +57,7 @@ def _handler(route: Route, ports: Ports) -> Handler:
         deadline = asyncio.timeout(route.does.deadline_s)
         try:
             async with deadline:
-                caller = await admit(route.access, ports.keys, request)
+                caller = await admit(route.access, ports.keys, ports.revocations, request)
                 visit = Visit(request, route, caller, path_of(route, request), ports)
                 await must_own(visit)
                 return await route.does(visit)

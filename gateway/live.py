@@ -70,7 +70,7 @@ STREAMS: Final = web.AppKey("streams", Streams)
 
 @dataclass(frozen=True, slots=True)
 class Follows:
-    """Sends what happens on a lane until the client leaves, falls behind, or its token ends."""
+    """Sends what happens on a lane until the client leaves, falls behind, or its token ends or is revoked."""
 
     deadline_s: ClassVar[float | None] = None
 
@@ -105,7 +105,8 @@ class _Stream:
         self._request = visit.request
         self._discretion = discretion
         self._ending = visit.request.app[ENDING]
-        self._ends_at = visit.caller.expires_at
+        self._caller = visit.caller
+        self._revocations = visit.ports.revocations
         self._response = web.StreamResponse(
             headers={hdrs.CONTENT_TYPE: "text/event-stream; charset=utf-8", "X-Accel-Buffering": "no"}
         )
@@ -153,8 +154,15 @@ class _Stream:
     def _over(self) -> bool:
         transport = self._request.transport
         gone = transport is None or transport.is_closing()
-        expired = self._ends_at is not None and now() >= self._ends_at
-        return gone or expired or self._ending.is_set()
+        return gone or self._ending.is_set() or self._no_longer_admitted()
+
+    def _no_longer_admitted(self) -> bool:
+        caller = self._caller
+        assert caller.issued_at is not None
+        assert caller.expires_at is not None
+        if now() >= caller.expires_at or self._revocations.revoked(caller.viewer, caller.issued_at):
+            return True
+        return caller.staff and not self._revocations.fresh
 
     async def _write(self, text: str) -> None:
         async with asyncio.timeout(WRITE_WITHIN_S):

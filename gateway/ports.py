@@ -17,6 +17,7 @@ from bus.tail import Tail
 from gateway.auth_endpoint import AuthEndpoint
 from gateway.keys import KeyRing
 from gateway.problems import BUSY, again_after
+from gateway.revocations import Revocations
 from gateway.tracking.push import PushResult
 
 
@@ -40,6 +41,7 @@ class Ports:
     outcomes: Outcomes
     tail: Tail
     keys: KeyRing
+    revocations: Revocations
     auth: AuthEndpoint
     push_shots: PushShots
     registered: Callable[[], bool]  # whether the log takes what we append

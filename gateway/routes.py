@@ -61,6 +61,17 @@ PEOPLE: Final = (
     ),
     forwards("GET", "/v1/me", "/people/{me}", "Show who you are.", {200: bodies.PersonProfile}, ANYBODY),
     forwards(
+        "PUT", "/v1/me/password", "/people/{me}/password",
+        "Change your password; every login ends, and the answer has the tokens of a new one.", {200: bodies.Tokens},
+        ANYBODY, body=bodies.PasswordChange, repeatable=False,
+    ),
+    forwards("GET", "/v1/me/sessions", "/people/{me}/sessions", "Show your logins.", {200: bodies.Logins}, ANYBODY),
+    forwards("DELETE", "/v1/me/sessions", "/people/{me}/sessions", "End all your logins.", {204: None}, ANYBODY),
+    forwards(
+        "DELETE", "/v1/me/sessions/{session}", "/people/{me}/sessions/{session}", "End one of your logins.",
+        {204: None}, ANYBODY, repeatable=False,
+    ),
+    forwards(
         "GET", PERSON, "/people/{person}", "Show who somebody is.", {200: bodies.PersonProfile},
         own_or(Owner.PERSON, *STAFF),
     ),
@@ -73,6 +84,8 @@ PEOPLE: Final = (
     asks("POST", LICENCE + "/confirm", auth.ConfirmLicence, only(*LICENSING)),
     asks("POST", LICENCE + "/suspend", auth.SuspendLicence, only(*LICENSING)),
     asks("PUT", PERSON + "/roles", auth.AssignRoles, only("admin")),
+    asks("POST", PERSON + "/disable", auth.DisablePerson, only("admin")),
+    asks("POST", PERSON + "/enable", auth.EnablePerson, only("admin")),
 )  # fmt: skip
 
 BOOKINGS: Final = (
@@ -111,7 +124,7 @@ ARMOURY: Final = (
         query=read.CustodyQuery, of="armory",
     ),
     shows(
-        "/v1/weapons/{weapon}/handovers", read.handovers, Listing[armory_views.Handover], only("armourer", "admin"),
+        "/v1/weapons/{weapon}/handovers", read.handovers, armory_views.CustodyBook, only("armourer", "admin"),
         of="armory",
     ),
     shows(

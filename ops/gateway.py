@@ -22,6 +22,7 @@ from gateway.app import make_app
 from gateway.auth_endpoint import AuthEndpoint
 from gateway.keys import KeyRing
 from gateway.ports import Ports
+from gateway.revocations import Revocations
 from gateway.server import Runner
 from gateway.tracking.journal import Journal
 from gateway.tracking.tracking import Tracking
@@ -67,7 +68,7 @@ async def serve(settings: Settings, stopping: asyncio.Event) -> None:
         registration = Registration(appends, boot, may_append()[NAME], obtain)
         commands = GroupCommit(appends, registration, ringer.ring)
         outcomes, tail, keys = Outcomes(appends, bell), Tail(appends, bell), KeyRing(reads)
-        auth = AuthEndpoint(settings.auth_address)
+        auth, revocations = AuthEndpoint(settings.auth_address), Revocations(reads, bell)
         folder = settings.home / "tracking"
         tracking = Tracking(
             dsn=dsn,
@@ -85,6 +86,7 @@ async def serve(settings: Settings, stopping: asyncio.Event) -> None:
             outcomes=outcomes,
             tail=tail,
             keys=keys,
+            revocations=revocations,
             auth=auth,
             push_shots=tracking.push,
             registered=lambda: registration.id != 0,
@@ -96,6 +98,7 @@ async def serve(settings: Settings, stopping: asyncio.Event) -> None:
             outcomes.run(),
             _follow(tail),
             keys.run(),
+            revocations.run(),
         )
         async with running(*beside), _finishing(tracking.run, commands.run), _listening(ports, settings):
             await stopping.wait()

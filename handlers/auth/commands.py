@@ -18,6 +18,19 @@ class AssignRoles(Command, name="auth.assign-roles", stream="person:{person}"):
     roles: tuple[Role, ...] = Field(max_length=6)
 
 
+class DisablePerson(Command, name="auth.disable-person", stream="person:{person}"):
+    """Let somebody use the account no more, from now on."""
+
+    person: UUID
+    reason: Code
+
+
+class EnablePerson(Command, name="auth.enable-person", stream="person:{person}"):
+    """Let somebody use the account again."""
+
+    person: UUID
+
+
 class ConfirmLicence(Command, name="auth.confirm-licence", stream="person:{person}"):
     """Note that staff has seen a licence and found it good."""
 

@@ -40,6 +40,29 @@ class RolesAssigned(Event, name="auth.roles-assigned", stream="person:{person}")
     roles: tuple[Role, ...]
 
 
+class PersonDisabled(Event, name="auth.person-disabled", stream="person:{person}"):
+    """Somebody may not use the account any more."""
+
+    person: UUID
+    disabled_by: Text
+    reason: Code
+
+
+class PersonEnabled(Event, name="auth.person-enabled", stream="person:{person}"):
+    """Somebody may use the account again."""
+
+    person: UUID
+    enabled_by: Text
+
+
+class TokensRevoked(Event, name="auth.tokens-revoked", stream="person:{person}"):
+    """Access tokens issued to somebody before this moment count no more; with `logins`, older logins end too."""
+
+    person: UUID
+    issued_before: Moment
+    logins: bool
+
+
 class DeviceRegistered(Event, name="auth.device-registered", stream="device:{device}"):
     """A target may report shots for a lane."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
@@ -11,31 +12,50 @@ from bus.errors import Rejected
 from bus.message import Event
 from bus.service import Given
 from handlers.auth import rules
-from handlers.auth.commands import AssignRoles, ConfirmLicence, SuspendLicence
+from handlers.auth.commands import AssignRoles, ConfirmLicence, DisablePerson, EnablePerson, SuspendLicence
 from handlers.auth.events import (
     EntitlementsPublished,
     LicenceConfirmed,
     LicenceSuspended,
+    PersonDisabled,
+    PersonEnabled,
     Role,
     RolesAssigned,
+    TokensRevoked,
 )
 from handlers.auth.rules import Licence, LicenceState
 
 MAY_ASSIGN_ROLES: Final[frozenset[Role]] = frozenset({"admin"})
+MAY_DISABLE: Final[frozenset[Role]] = frozenset({"admin"})
 MAY_JUDGE_LICENCES: Final[frozenset[Role]] = frozenset({"instructor", "armourer", "admin"})
 MAY_REGISTER_DEVICES: Final[frozenset[Role]] = frozenset({"armourer", "admin"})
 MAY_READ_PROFILES: Final[frozenset[Role]] = frozenset({"instructor", "armourer", "cashier", "admin"})
 
 Staff = Mapping[UUID, frozenset[Role]]
-"""Everybody who is more than a shooter, with all their roles."""
+"""Everybody who is more than a shooter and not disabled, with all their roles."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What a person is at this moment, and since when tokens and logins must be to count."""
+
+    roles: frozenset[Role]
+    disabled: bool = False
+    tokens_since: datetime | None = None
+    logins_since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class RoleBook:
-    """Whether the person asked about exists, and who is what."""
+    """How the person asked about stands, and who is what.
 
-    known: bool
+    `locked_at` is the clock with that person's row locked: whoever is given a token later is given it by what
+    follows from this decision.
+    """
+
+    subject: Standing | None
     staff: Staff
+    locked_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +78,14 @@ class LastAdmin(Rejected):
     """The range must keep at least one admin."""
 
 
+class AlreadyDisabled(Rejected):
+    """This account is disabled already."""
+
+
+class NotDisabled(Rejected):
+    """This account is not disabled."""
+
+
 class LicenceUnknown(Rejected):
     """This person has no such licence."""
 
@@ -76,12 +104,45 @@ class OwnLicence(Rejected):
 
 def assign_roles(book: RoleBook, asked: AssignRoles, given: Given) -> Sequence[Event]:
     must_be(MAY_ASSIGN_ROLES, roles_of(given.person, book.staff))
-    if not book.known:
+    if book.subject is None:
         raise PersonUnknown
-    admins = {person for person, roles in book.staff.items() if "admin" in roles}
-    if admins == {asked.person} and "admin" not in asked.roles:
-        raise LastAdmin
-    return [RolesAssigned(person=asked.person, roles=tuple(sorted(set(asked.roles))))]
+    if "admin" not in asked.roles:
+        _another_admin_must_stay(book.staff, asked.person)
+    assigned = RolesAssigned(person=asked.person, roles=tuple(sorted(set(asked.roles))))
+    if book.subject.roles == frozenset(asked.roles):
+        return [assigned]
+    return [revoked(asked.person, book.subject, book.locked_at, logins=False), assigned]
+
+
+def disable_person(book: RoleBook, asked: DisablePerson, given: Given) -> Sequence[Event]:
+    must_be(MAY_DISABLE, roles_of(given.person, book.staff))
+    if book.subject is None:
+        raise PersonUnknown
+    if book.subject.disabled:
+        raise AlreadyDisabled
+    _another_admin_must_stay(book.staff, asked.person)
+    disabled = PersonDisabled(person=asked.person, disabled_by=given.actor, reason=asked.reason)
+    return [revoked(asked.person, book.subject, book.locked_at, logins=True), disabled]
+
+
+def enable_person(book: RoleBook, asked: EnablePerson, given: Given) -> Sequence[Event]:
+    must_be(MAY_DISABLE, roles_of(given.person, book.staff))
+    if book.subject is None:
+        raise PersonUnknown
+    if not book.subject.disabled:
+        raise NotDisabled
+    return [PersonEnabled(person=asked.person, enabled_by=given.actor)]
+
+
+def revoked(person: UUID, standing: Standing, at: datetime, *, logins: bool) -> TokensRevoked:
+    """Revokes what was issued up to this moment.
+
+    Tokens tell whole seconds. So the second that has begun is over before new ones count: they bear the next, and
+    where that was said before, in this same second, the one after.
+    """
+    begun = at if standing.tokens_since is None else max(at, standing.tokens_since)
+    after = begun.replace(microsecond=0) + timedelta(seconds=1)
+    return TokensRevoked(person=person, issued_before=after, logins=logins)
 
 
 def confirm_licence(file: LicenceFile, asked: ConfirmLicence, given: Given) -> Sequence[Event]:
@@ -114,6 +175,11 @@ def must_be(allowed: frozenset[Role], roles: frozenset[Role]) -> None:
     """Raises unless one of these roles is allowed."""
     if not allowed & roles:
         raise NotAllowed(allowed=" or ".join(sorted(allowed)))
+
+
+def _another_admin_must_stay(staff: Staff, leaving: UUID) -> None:
+    if {person for person, roles in staff.items() if "admin" in roles} == {leaving}:
+        raise LastAdmin
 
 
 def _in(file: LicenceFile, licence: UUID) -> Licence:

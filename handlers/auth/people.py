@@ -35,6 +35,14 @@ class Newcomer:
 
 
 @dataclass(frozen=True, slots=True)
+class Known:
+    """What a person is called."""
+
+    login: str = field(repr=False)
+    display_name: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Profile:
     """Who somebody is, as far as the reader may know: the login name is for its owner alone."""
 
@@ -83,20 +91,28 @@ async def profile(desk: Desk, caller: Caller, person: UUID) -> Profile:
     if not own and not caller.roles & MAY_READ_PROFILES:
         raise PersonUnknown
     async with desk.transaction() as connection:
-        roles = await store.roles_of(connection, person)
+        standing = await store.standing_of(connection, person)
         seal = await seal_of(desk, connection, person)
-        sealed = await _read_profile(connection, person)
-        if roles is None or seal is None or sealed is None:
+        known = await known_of(desk, connection, person)
+        if standing is None or seal is None or known is None:
             raise PersonUnknown
-        known = json.loads(seal.open(sealed, f"profile:{person}"))
         licences = await read_documents(connection, seal, person)
     return Profile(
         person=person,
-        display_name=known["display_name"],
-        login=known["login"] if own else None,
-        roles=sorted(roles),
+        display_name=known.display_name,
+        login=known.login if own else None,
+        roles=sorted(standing.roles),
         licences=licences,
     )
+
+
+async def known_of(desk: Desk, connection: Connection, person: UUID) -> Known | None:
+    """What a person is called; None for nobody, and for those who were forgotten."""
+    seal = await seal_of(desk, connection, person)
+    sealed = await _read_profile(connection, person)
+    if seal is None or sealed is None:
+        return None
+    return Known(**json.loads(seal.open(sealed, f"profile:{person}")))
 
 
 async def seal_of(desk: Desk, connection: Connection, person: UUID) -> Seal | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bus.service import Hears, Service
 from handlers.auth import model, reactions, store
-from handlers.auth.commands import AssignRoles, ConfirmLicence, SuspendLicence
+from handlers.auth.commands import AssignRoles, ConfirmLicence, DisablePerson, EnablePerson, SuspendLicence
 from handlers.auth.events import (
     CommandFailed,
     CommandRejected,
@@ -15,8 +15,11 @@ from handlers.auth.events import (
     LicenceRefused,
     LicenceSuspended,
     LicenceValidated,
+    PersonDisabled,
+    PersonEnabled,
     PersonRegistered,
     RolesAssigned,
+    TokensRevoked,
 )
 from handlers.booking.events import LaneHeld
 
@@ -41,6 +44,8 @@ def service() -> Service:
         name="auth",
         hears=[
             Hears(AssignRoles, store.load_role_book, model.assign_roles),
+            Hears(DisablePerson, store.load_role_book, model.disable_person),
+            Hears(EnablePerson, store.load_role_book, model.enable_person),
             Hears(ConfirmLicence, store.load_licence_file, model.confirm_licence),
             Hears(SuspendLicence, store.load_licence_file, model.suspend_licence),
             Hears(LaneHeld, store.load_licences, reactions.check_licence),
@@ -48,6 +53,9 @@ def service() -> Service:
         says=[
             PersonRegistered,
             RolesAssigned,
+            PersonDisabled,
+            PersonEnabled,
+            TokensRevoked,
             DeviceRegistered,
             LicenceRecorded,
             LicenceConfirmed,
@@ -59,6 +67,9 @@ def service() -> Service:
         applies={
             PersonRegistered: store.apply_person_registered,
             RolesAssigned: store.apply_roles_assigned,
+            PersonDisabled: store.apply_person_disabled,
+            PersonEnabled: store.apply_person_enabled,
+            TokensRevoked: store.apply_tokens_revoked,
             DeviceRegistered: store.apply_device_registered,
             LicenceRecorded: store.apply_licence_recorded,
             LicenceConfirmed: store.apply_licence_confirmed,

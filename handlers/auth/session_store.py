@@ -26,23 +26,48 @@ class Held:
     person: UUID
     expires_at: datetime
     spent_at: datetime | None
+    opened_at: datetime
     session_expires_at: datetime
     closed_at: datetime | None
 
 
+@dataclass(frozen=True, slots=True)
+class Login:
+    """A session that is open: since when, when it was last carried on, and until when it can be."""
+
+    session: UUID
+    opened_at: datetime
+    refreshed_at: datetime | None
+    expires_at: datetime
+
+
 async def find_account(connection: Connection, login_hash: bytes) -> Account | None:
-    row = await connection.fetchrow("SELECT person, password_hash FROM account WHERE login_hash = $1", login_hash)
+    """Who logs in by this name; a disabled account is none."""
+    row = await connection.fetchrow(
+        """
+        SELECT a.person, a.password_hash
+        FROM account AS a JOIN person AS p ON p.person = a.person
+        WHERE a.login_hash = $1 AND NOT p.disabled
+        """,
+        login_hash,
+    )
     return None if row is None else Account(row["person"], row["password_hash"])
 
 
-async def strengthen_password_hash(connection: Connection, account: Account, password_hash: str) -> None:
-    """Replaces a hash by a stronger one of the same password, unless another took its place meanwhile."""
-    await connection.execute(
+async def account_of(connection: Connection, person: UUID) -> Account | None:
+    password_hash = await connection.fetchval("SELECT password_hash FROM account WHERE person = $1", person)
+    return None if password_hash is None else Account(person, password_hash)
+
+
+async def replace_password_hash(connection: Connection, account: Account, password_hash: str) -> bool:
+    """Puts a hash in the place of one that was read before, unless another took its place meanwhile."""
+    status = await connection.execute(
         "UPDATE account SET password_hash = $3 WHERE person = $1 AND password_hash = $2",
         account.person,
         account.password_hash,
         password_hash,
     )
+    return status == "UPDATE 1"
 
 
 async def insert_session(
@@ -58,7 +83,7 @@ async def insert_session(
 
 
 async def close_session(
-    connection: Connection, session: UUID, at: datetime, closed_by: Literal["logout", "reuse"]
+    connection: Connection, session: UUID, at: datetime, closed_by: Literal["logout", "reuse", "ended"]
 ) -> None:
     await connection.execute(
         "UPDATE session SET closed_at = $2, closed_by = $3 WHERE session = $1 AND closed_at IS NULL",
@@ -81,7 +106,8 @@ async def lock_token(connection: Connection, token_hash: bytes) -> Held | None:
     """Locks the token and its session, so that two who present it at once come one after the other."""
     row = await connection.fetchrow(
         """
-        SELECT t.session, s.person, t.expires_at, t.spent_at, s.expires_at AS session_expires_at, s.closed_at
+        SELECT t.session, s.person, t.expires_at, t.spent_at, s.opened_at,
+               s.expires_at AS session_expires_at, s.closed_at
         FROM refresh_token AS t JOIN session AS s ON s.session = t.session
         WHERE t.token_hash = $1
         FOR UPDATE OF t, s
@@ -100,6 +126,31 @@ async def is_unspent(connection: Connection, token_hash: bytes) -> bool:
         "SELECT EXISTS (SELECT FROM refresh_token WHERE token_hash = $1 AND spent_at IS NULL)", token_hash
     )
     return unspent
+
+
+async def open_sessions(connection: Connection, person: UUID) -> list[Login]:
+    rows = await connection.fetch(
+        """
+        SELECT s.session, s.opened_at, s.expires_at,
+               (SELECT max(t.spent_at) FROM refresh_token AS t WHERE t.session = s.session) AS refreshed_at
+        FROM session AS s JOIN person AS p ON p.person = s.person
+        WHERE s.person = $1 AND s.closed_at IS NULL AND s.expires_at > clock_timestamp()
+            AND (p.logins_since IS NULL OR s.opened_at >= p.logins_since)
+        ORDER BY s.opened_at, s.session
+        """,
+        person,
+    )
+    return [Login(**row) for row in rows]
+
+
+async def lock_open_session(connection: Connection, session: UUID, person: UUID) -> bool:
+    """Whether this person has this session, and it was not closed."""
+    found = await connection.fetchval(
+        "SELECT session FROM session WHERE session = $1 AND person = $2 AND closed_at IS NULL FOR UPDATE",
+        session,
+        person,
+    )
+    return found is not None
 
 
 async def forget_ended_sessions(connection: Connection) -> None:

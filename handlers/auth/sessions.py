@@ -16,11 +16,12 @@ import structlog
 from bus.connection import Connection
 from bus.errors import Rejected
 from bus.identity import uuid7
+from handlers.auth import model, store, throttle
 from handlers.auth import session_store as rows
-from handlers.auth import store, throttle
 from handlers.auth.desk import Desk, now
 from handlers.auth.events import Role
 from handlers.auth.issuing import user_token
+from handlers.auth.model import Standing
 from handlers.auth.session_store import Held
 from handlers.auth.spelling import one_spelling
 from handlers.auth.vault import Vault, secret_hash
@@ -75,11 +76,14 @@ async def log_in(desk: Desk, login: str, password: str, address: str) -> LoggedI
     outdated = desk.hasher.outdated(account.password_hash)
     stronger = await desk.hasher.hash(password) if outdated else None
     async with desk.transaction() as connection:
+        standing = await store.hold_standing(connection, account.person)
+        if standing is None or standing.disabled:  # since a moment ago
+            raise LoginRefused
         at = await now(connection)
         await throttle.forgive(connection, keys, at)
         if stronger is not None:
-            await rows.strengthen_password_hash(connection, account, stronger)
-        opened = await _open(desk, connection, account.person, at)
+            await rows.replace_password_hash(connection, account, stronger)
+        opened = await open_session(desk, connection, account.person, standing, at)
     log.info("sessions.opened", person=str(opened.person))
     return opened
 
@@ -91,41 +95,63 @@ async def refresh(desk: Desk, token: str) -> LoggedIn:
         held = await rows.lock_token(connection, secret_hash(token))
         if held is None:
             raise RefreshRefused
+        standing = await store.hold_standing(connection, held.person)
         at = await now(connection)
-        verdict = judge(held, at, successor_unspent=await rows.is_unspent(connection, secret_hash(successor)))
+        unspent = await rows.is_unspent(connection, secret_hash(successor))
+        verdict = judge(held, standing, at, successor_unspent=unspent)
         if verdict is Verdict.FRESH:
             await rows.spend_token(connection, secret_hash(token), at)
             await _hand_out(connection, successor, held.session, at, held.session_expires_at)
         elif verdict is Verdict.STOLEN:
             await rows.close_session(connection, held.session, at, "reuse")
-        if verdict in {Verdict.FRESH, Verdict.AGAIN}:
-            return await _tokens(desk, connection, held.person, successor, at, held.session_expires_at)
+        if standing is not None and verdict in {Verdict.FRESH, Verdict.AGAIN}:
+            return _tokens(desk, held.person, standing, successor, at, held.session_expires_at)
     # What was closed stays closed: the transaction is over.
     log.warning("sessions.refresh-refused", verdict=verdict.value, session=str(held.session))
+    if verdict is Verdict.STOLEN:
+        async with desk.transaction() as connection:
+            await revoke_tokens(desk, connection, held.person, logins=False)
     raise RefreshRefused
 
 
 async def log_out(desk: Desk, token: str) -> None:
-    """Closes the session that a refresh token belongs to, if there is one."""
+    """Closes the session that a refresh token belongs to, if there is one, and revokes what was given out by it."""
     async with desk.transaction() as connection:
         held = await rows.lock_token(connection, secret_hash(token))
-        if held is not None:
+        if held is not None and held.closed_at is None:
             await rows.close_session(connection, held.session, await now(connection), "logout")
+            await revoke_tokens(desk, connection, held.person, logins=False)
 
 
-def judge(held: Held, at: datetime, *, successor_unspent: bool) -> Verdict:
-    if held.closed_at is not None or held.session_expires_at <= at:
+async def revoke_tokens(desk: Desk, connection: Connection, person: UUID, *, logins: bool) -> None:
+    """Lets the access tokens of a person count no more; other logins get new ones for their refresh tokens.
+
+    It appends, so it comes last in a transaction.
+    """
+    standing = await store.lock_standing(connection, person)
+    if standing is None:
+        return
+    revoked = model.revoked(person, standing, await now(connection), logins=logins)
+    await desk.outbox.say(connection, [revoked], actor=f"person:{person}", correlation=uuid7())
+
+
+def judge(held: Held, standing: Standing | None, at: datetime, *, successor_unspent: bool) -> Verdict:
+    if standing is None or standing.disabled or held.closed_at is not None or held.session_expires_at <= at:
+        return Verdict.ENDED
+    if standing.logins_since is not None and held.opened_at < standing.logins_since:
         return Verdict.ENDED
     if held.spent_at is not None:
         return Verdict.AGAIN if successor_unspent and at - held.spent_at < GRACE else Verdict.STOLEN
     return Verdict.FRESH if at < held.expires_at else Verdict.ENDED
 
 
-async def _open(desk: Desk, connection: Connection, person: UUID, at: datetime) -> LoggedIn:
+async def open_session(desk: Desk, connection: Connection, person: UUID, standing: Standing, at: datetime) -> LoggedIn:
+    """Opens a session that counts, however short ago all others were ended."""
+    opened_at = _not_before(standing.logins_since, at)
     session, token = uuid7(), secrets.token_urlsafe(TOKEN_BYTES)
-    await rows.insert_session(connection, session, person, at, at + SESSION_LASTS)
-    await _hand_out(connection, token, session, at, at + SESSION_LASTS)
-    return await _tokens(desk, connection, person, token, at, at + SESSION_LASTS)
+    await rows.insert_session(connection, session, person, opened_at, opened_at + SESSION_LASTS)
+    await _hand_out(connection, token, session, at, opened_at + SESSION_LASTS)
+    return _tokens(desk, person, standing, token, at, opened_at + SESSION_LASTS)
 
 
 async def _hand_out(
@@ -135,17 +161,23 @@ async def _hand_out(
     await rows.insert_token(connection, secret_hash(token), session, expires_at)
 
 
-async def _tokens(
-    desk: Desk, connection: Connection, person: UUID, token: str, at: datetime, session_expires_at: datetime
+def _tokens(
+    desk: Desk, person: UUID, standing: Standing, token: str, at: datetime, session_expires_at: datetime
 ) -> LoggedIn:
-    roles = sorted(await store.roles_of(connection, person) or ())
+    issued_at = _not_before(standing.tokens_since, at)
+    roles = sorted(standing.roles)
     return LoggedIn(
         person=person,
         roles=roles,
-        access_token=user_token(desk.signer.key_at(at), person, roles, at),
+        access_token=user_token(desk.signer.key_at(issued_at), person, roles, issued_at),
         refresh_token=token,
         refresh_expires_at=min(at + REFRESH_TOKEN_LASTS, session_expires_at),
     )
+
+
+def _not_before(since: datetime | None, at: datetime) -> datetime:
+    """A moment that counts: it may lie ahead by less than a second, which every clock's leeway covers."""
+    return at if since is None else max(since, at)
 
 
 def _successor(vault: Vault, token: str) -> str:

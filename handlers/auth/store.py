@@ -3,30 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from uuid import UUID
 
 from asyncpg import Record
 
 from bus.connection import Connection
-from handlers.auth.commands import AssignRoles, ConfirmLicence, SuspendLicence
+from handlers.auth.commands import AssignRoles, ConfirmLicence, DisablePerson, EnablePerson, SuspendLicence
 from handlers.auth.events import (
     DeviceRegistered,
     EntitlementsPublished,
     LicenceConfirmed,
     LicenceRecorded,
     LicenceSuspended,
+    PersonDisabled,
+    PersonEnabled,
     PersonRegistered,
     Role,
     RolesAssigned,
+    TokensRevoked,
 )
-from handlers.auth.model import LicenceFile, RoleBook
+from handlers.auth.model import LicenceFile, RoleBook, Standing
 from handlers.auth.rules import Licence, LicenceState
 from handlers.booking.events import LaneHeld
 
 
-async def load_role_book(connection: Connection, asked: AssignRoles) -> RoleBook:
-    staff = await lock_staff(connection)
-    return RoleBook(known=await roles_of(connection, asked.person) is not None, staff=staff)
+async def load_role_book(connection: Connection, asked: AssignRoles | DisablePerson | EnablePerson) -> RoleBook:
+    staff = await lock_staff(connection, asked.person)
+    subject = await standing_of(connection, asked.person)
+    locked_at: datetime = await connection.fetchval("SELECT clock_timestamp()")
+    return RoleBook(subject, staff, locked_at)
 
 
 async def load_licence_file(connection: Connection, asked: ConfirmLicence | SuspendLicence) -> LicenceFile:
@@ -42,29 +48,52 @@ async def load_staff(connection: Connection) -> Mapping[UUID, frozenset[Role]]:
     rows = await connection.fetch(
         """
         SELECT person, roles FROM person
-        WHERE roles && ARRAY['instructor', 'armourer', 'cashier', 'admin']
+        WHERE roles && ARRAY['instructor', 'armourer', 'cashier', 'admin'] AND NOT disabled
         """
     )
     return {row["person"]: frozenset(row["roles"]) for row in rows}
 
 
-async def lock_staff(connection: Connection) -> Mapping[UUID, frozenset[Role]]:
-    """Locks them in one order, so that two admins cannot dismiss each other at the same moment."""
+async def lock_staff(connection: Connection, subject: UUID) -> Mapping[UUID, frozenset[Role]]:
+    """Locks them and one person more in one order, so that two admins cannot dismiss each other at the same moment."""
     rows = await connection.fetch(
         """
-        SELECT person, roles FROM person
-        WHERE roles && ARRAY['instructor', 'armourer', 'cashier', 'admin']
+        SELECT person, roles, disabled FROM person
+        WHERE roles && ARRAY['instructor', 'armourer', 'cashier', 'admin'] OR person = $1
         ORDER BY person
         FOR UPDATE
-        """
+        """,
+        subject,
     )
-    return {row["person"]: frozenset(row["roles"]) for row in rows}
+    return {row["person"]: frozenset(row["roles"]) for row in rows if not row["disabled"]}
 
 
-async def roles_of(connection: Connection, person: UUID) -> frozenset[Role] | None:
+async def standing_of(connection: Connection, person: UUID) -> Standing | None:
     """What a person is at this moment; None for nobody."""
-    roles = await connection.fetchval("SELECT roles FROM person WHERE person = $1", person)
-    return None if roles is None else frozenset(roles)
+    row = await connection.fetchrow(
+        "SELECT roles, disabled, tokens_since, logins_since FROM person WHERE person = $1", person
+    )
+    return None if row is None else _standing(row)
+
+
+async def hold_standing(connection: Connection, person: UUID) -> Standing | None:
+    """The same, and it stays so until the transaction ends: what is issued meanwhile is issued by it."""
+    row = await connection.fetchrow(
+        "SELECT roles, disabled, tokens_since, logins_since FROM person WHERE person = $1 FOR SHARE", person
+    )
+    return None if row is None else _standing(row)
+
+
+async def lock_standing(connection: Connection, person: UUID) -> Standing | None:
+    """The same for whoever changes it."""
+    row = await connection.fetchrow(
+        "SELECT roles, disabled, tokens_since, logins_since FROM person WHERE person = $1 FOR UPDATE", person
+    )
+    return None if row is None else _standing(row)
+
+
+def _standing(row: Record) -> Standing:
+    return Standing(frozenset(row["roles"]), row["disabled"], row["tokens_since"], row["logins_since"])
 
 
 async def licences_of(connection: Connection, person: UUID) -> tuple[Licence, ...]:
@@ -103,11 +132,36 @@ def _licence(row: Record) -> Licence:
 
 
 async def apply_person_registered(connection: Connection, event: PersonRegistered) -> None:
-    await connection.execute("INSERT INTO person (person, roles) VALUES ($1, $2)", event.person, list(event.roles))
+    await connection.execute(
+        "INSERT INTO person (person, roles, disabled) VALUES ($1, $2, false)", event.person, list(event.roles)
+    )
 
 
 async def apply_roles_assigned(connection: Connection, event: RolesAssigned) -> None:
     await connection.execute("UPDATE person SET roles = $2 WHERE person = $1", event.person, list(event.roles))
+
+
+async def apply_person_disabled(connection: Connection, event: PersonDisabled) -> None:
+    await connection.execute("UPDATE person SET disabled = true WHERE person = $1", event.person)
+
+
+async def apply_person_enabled(connection: Connection, event: PersonEnabled) -> None:
+    await connection.execute("UPDATE person SET disabled = false WHERE person = $1", event.person)
+
+
+async def apply_tokens_revoked(connection: Connection, event: TokensRevoked) -> None:
+    """The latest moment stands, whatever the order in which clocks and locks came."""
+    await connection.execute(
+        """
+        UPDATE person SET
+            tokens_since = greatest(tokens_since, $2),
+            logins_since = CASE WHEN $3 THEN greatest(logins_since, $2) ELSE logins_since END
+        WHERE person = $1
+        """,
+        event.person,
+        event.issued_before,
+        event.logins,
+    )
 
 
 async def apply_device_registered(connection: Connection, event: DeviceRegistered) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
+from uuid import UUID
 
 from bus.connection import Connection
 from bus.errors import Rejected
@@ -75,6 +76,15 @@ def keys_of(vault: Vault, login: str, address: str) -> Keys:
         both=vault.fingerprint("attempt", "both", login, network),
         address=vault.fingerprint("attempt", "address", network),
         account=vault.fingerprint("attempt", "account", login),
+    )
+
+
+def keys_of_own(vault: Vault, person: UUID) -> Keys:
+    """For tries of somebody who is logged in: they are counted for the person alone."""
+    return Keys(
+        both=vault.fingerprint("attempt", "own", str(person)),
+        address=vault.fingerprint("attempt", "own", "any", str(person)),
+        account=vault.fingerprint("attempt", "own", "all", str(person)),
     )
 
 

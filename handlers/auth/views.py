@@ -46,6 +46,17 @@ async def roles(connection: Connection, person: UUID) -> frozenset[Role]:
     return frozenset(found or ())
 
 
+async def revocations(connection: Connection) -> dict[UUID, datetime]:
+    """Since when access tokens must be to count, for whom this changed while tokens of before may still live."""
+    rows = await connection.fetch(
+        """
+        SELECT person, tokens_since FROM auth.revocations
+        WHERE tokens_since > clock_timestamp() - interval '10 minutes'
+        """
+    )
+    return {row["person"]: row["tokens_since"] for row in rows}
+
+
 async def licences(connection: Connection, person: UUID) -> list[LicenceView]:
     rows = await connection.fetch(
         """

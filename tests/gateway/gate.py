@@ -27,6 +27,7 @@ from gateway.app import make_app
 from gateway.auth_endpoint import AuthEndpoint
 from gateway.keys import KeyRing
 from gateway.ports import Ports
+from gateway.revocations import Revocations
 from gateway.server import Runner
 from gateway.tracking.push import PushResult
 from handlers.auth.issuing import device_token, user_token
@@ -159,6 +160,7 @@ async def open_gate(
         bell, ringer = Bell(dsn, "test"), Ringer(dsn, "test")
         commands, outcomes = GroupCommit(own, registration, ringer.ring), Outcomes(own, bell)
         tail, keys, auth = Tail(own, bell), KeyRing(own), AuthEndpoint(auth_url)
+        revocations = Revocations(own, bell)
         stack.push_async_callback(auth.close)
         await tail.open()
         pushed: list[tuple[bytes, str, str]] = []
@@ -174,11 +176,13 @@ async def open_gate(
             outcomes=outcomes,
             tail=tail,
             keys=keys,
+            revocations=revocations,
             auth=auth,
             push_shots=push,
             registered=lambda: registration.id != 0,
         )
         at_work = (bell.run(), ringer.run(), commands.run(closing), outcomes.run(), tail.run(), keys.run())
+        await stack.enter_async_context(running(revocations.run()))
         await stack.enter_async_context(running(*at_work))
         app = make_app(ports)
         runner = Runner(app)

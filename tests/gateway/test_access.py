@@ -29,6 +29,8 @@ ONLY = {
     "PUT /v1/ranges/{range}": "admin",
     "PUT /v1/lanes/{lane}": "admin",
     "PUT /v1/people/{person}/roles": "admin",
+    "POST /v1/people/{person}/disable": "admin",
+    "POST /v1/people/{person}/enable": "admin",
     "PUT /v1/prices/{currency}": "admin",
     "POST /v1/people/{person}/licences": "admin armourer instructor",
     "POST /v1/people/{person}/licences/{licence}/confirm": "admin armourer instructor",

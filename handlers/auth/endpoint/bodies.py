@@ -77,6 +77,13 @@ class Refresh(Body):
     refresh_token: Secret
 
 
+class PasswordChange(Body):
+    """The password of now and the one to come."""
+
+    old_password: Password
+    new_password: Password
+
+
 class LicenceEntry(Body):
     """What stands on a licence."""
 
@@ -126,6 +133,21 @@ class Tokens(BaseModel):
     expires_in_s: int
     refresh_token: str
     refresh_expires_at: datetime
+
+
+class OpenLogin(BaseModel):
+    """A login that goes on: it was last used at `refreshed_at`."""
+
+    session: UUID
+    opened_at: datetime
+    refreshed_at: datetime | None
+    expires_at: datetime
+
+
+class Logins(BaseModel):
+    """Every login that goes on."""
+
+    items: list[OpenLogin]
 
 
 class RecordedLicence(BaseModel):

@@ -15,7 +15,7 @@ from aiohttp.typedefs import Handler
 from bus.connection import PASSING, is_away
 from bus.errors import Later, Rejected
 from bus.tokens import TokenRefused
-from handlers.auth import devices, enrolment, model, passwords, people, recording, sessions, throttle
+from handlers.auth import devices, enrolment, model, own_logins, passwords, people, recording, sessions, throttle
 
 MEDIA_TYPE: Final = "application/problem+json"
 AWAY_RETRY_AFTER_S: Final = 2
@@ -26,6 +26,8 @@ STATUS: Final[Mapping[type[Rejected], int]] = {
     enrolment.ServiceRefused: 401,
     model.NotAllowed: 403,
     model.PersonUnknown: 404,
+    own_logins.PasswordWrong: 403,
+    own_logins.SessionUnknown: 404,
     passwords.PasswordGuessable: 422,
     passwords.PasswordLength: 422,
     passwords.PasswordTellsWhoYouAre: 422,

@@ -51,15 +51,25 @@ async def caller_of(request: web.Request, desk: Desk) -> Caller:
         raise TokenRefused("no bearer token")
     claims = desk.signer.verifier.verify(token, UserClaims)
     async with desk.transaction() as connection:
-        roles = await store.roles_of(connection, claims.person)
-    if roles is None:
-        raise TokenRefused("nobody is known by this id")
-    return Caller(claims.person, roles)
+        standing = await store.standing_of(connection, claims.person)
+    if standing is None or standing.disabled:
+        raise TokenRefused("nobody is known by this id, or may use it")
+    if standing.tokens_since is not None and claims.issued_at < standing.tokens_since:
+        raise TokenRefused("revoked")
+    return Caller(claims.person, standing.roles)
 
 
-def person_in_path(request: web.Request) -> UUID:
+async def owner_of(request: web.Request, desk: Desk) -> Caller:
+    """The same, where only the person in the path may ask; to others nobody is there."""
+    caller = await caller_of(request, desk)
+    if caller.person != id_in_path(request, "person"):
+        raise Problem(404, "not-found")
+    return caller
+
+
+def id_in_path(request: web.Request, name: str) -> UUID:
     try:
-        return UUID(request.match_info["person"])
+        return UUID(request.match_info[name])
     except ValueError:
         raise Problem(404, "not-found") from None
 
@@ -74,7 +84,7 @@ def _problem(error: ValidationError) -> Problem:
 def _where(one: ErrorDetails) -> dict[str, str]:
     # A member that nobody asked for is named by the sender, so its name is not repeated.
     known = one["loc"][:-1] if one["type"] == "extra_forbidden" else one["loc"]
-    return {"pointer": "".join(f"/{step}" for step in known), "detail": one["msg"]}
+    return {"pointer": "#" + "".join(f"/{step}" for step in known), "detail": one["msg"]}
 
 
 def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -8,10 +8,10 @@ from aiohttp import web
 from pydantic import BaseModel
 
 from bus.tokens import DeviceClaims, UserClaims
-from handlers.auth import devices, enrolment, people, recording, sessions
+from handlers.auth import devices, enrolment, own_logins, people, recording, sessions
 from handlers.auth.desk import Desk
 from handlers.auth.endpoint import bodies
-from handlers.auth.endpoint.reading import body_of, caller_of, person_in_path
+from handlers.auth.endpoint.reading import body_of, caller_of, id_in_path, owner_of
 from handlers.auth.people import Newcomer
 from handlers.auth.recording import Entry
 
@@ -50,10 +50,36 @@ async def log_out(request: web.Request) -> web.Response:
     return web.Response(status=204)
 
 
+async def list_sessions(request: web.Request) -> web.Response:
+    desk = request.app[DESK]
+    found = await own_logins.list_sessions(desk, await owner_of(request, desk))
+    return _answer(bodies.Logins.model_validate({"items": found}, from_attributes=True))
+
+
+async def end_session(request: web.Request) -> web.Response:
+    desk = request.app[DESK]
+    await own_logins.end_session(desk, await owner_of(request, desk), id_in_path(request, "session"))
+    return web.Response(status=204)
+
+
+async def end_sessions(request: web.Request) -> web.Response:
+    desk = request.app[DESK]
+    await own_logins.end_sessions(desk, await owner_of(request, desk))
+    return web.Response(status=204)
+
+
+async def change_password(request: web.Request) -> web.Response:
+    desk = request.app[DESK]
+    caller = await owner_of(request, desk)
+    body = await body_of(request, bodies.PasswordChange)
+    old, new = body.old_password.get_secret_value(), body.new_password.get_secret_value()
+    return _tokens(await own_logins.change_password(desk, caller, old, new))
+
+
 async def read_person(request: web.Request) -> web.Response:
     desk = request.app[DESK]
     caller = await caller_of(request, desk)
-    profile = await people.profile(desk, caller, person_in_path(request))
+    profile = await people.profile(desk, caller, id_in_path(request, "person"))
     return _answer(bodies.PersonProfile.model_validate(profile, from_attributes=True))
 
 
@@ -62,7 +88,7 @@ async def record_licence(request: web.Request) -> web.Response:
     caller = await caller_of(request, desk)
     body = await body_of(request, bodies.LicenceEntry)
     entry = Entry(body.category, body.number, body.authority, body.valid_from, body.valid_until)
-    licence = await recording.record_licence(desk, caller, person_in_path(request), entry)
+    licence = await recording.record_licence(desk, caller, id_in_path(request, "person"), entry)
     return _answer(bodies.RecordedLicence(licence=licence), 201)
 
 
@@ -100,6 +126,10 @@ async def health(request: web.Request) -> web.Response:
 ROUTES: Final = (
     web.post("/people", register),
     web.get("/people/{person}", read_person, allow_head=False),
+    web.get("/people/{person}/sessions", list_sessions, allow_head=False),
+    web.delete("/people/{person}/sessions", end_sessions),
+    web.delete("/people/{person}/sessions/{session}", end_session),
+    web.put("/people/{person}/password", change_password),
     web.post("/people/{person}/licences", record_licence),
     web.post("/sessions", log_in),
     web.post("/sessions/refresh", refresh),

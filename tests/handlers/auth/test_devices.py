@@ -62,6 +62,7 @@ async def test_only_staff_registers_targets(counter: Counter) -> None:
     assert (await counter.post("/devices", body, token))[0] == 403
     assert (await counter.post("/devices", body))[0] == 401
     await counter.hears(AssignRoles(person=anna, roles=("armourer",)), f"person:{ada}")
+    token = await counter.token_of("anna@example.org")
     assert (await counter.post("/devices", body, token))[0] == 201
 
 

@@ -92,7 +92,7 @@ async def test_an_error_names_the_place_and_repeats_nothing(counter: Counter) ->
     body = {"login": "x\ncanary", "password": ["canary"], "display_name": "Anna", "canary": "canary"}
     status, answer = await counter.post("/people", body)
     assert status == 422
-    assert {error["pointer"] for error in answer["errors"]} == {"/login", "/password", ""}
+    assert {error["pointer"] for error in answer["errors"]} == {"#/login", "#/password", "#"}
     assert "canary" not in json.dumps(answer)
 
 
@@ -123,7 +123,15 @@ async def test_an_answer_says_nothing_of_the_server(counter: Counter) -> None:
         assert await response.json() == {"status": "ok"}
 
 
-NEEDS_A_TOKEN = [("GET", "/people/{person}"), ("POST", "/people/{person}/licences"), ("POST", "/devices")]
+NEEDS_A_TOKEN = [
+    ("GET", "/people/{person}"),
+    ("POST", "/people/{person}/licences"),
+    ("PUT", "/people/{person}/password"),
+    ("GET", "/people/{person}/sessions"),
+    ("DELETE", "/people/{person}/sessions"),
+    ("DELETE", "/people/{person}/sessions/{session}"),
+    ("POST", "/devices"),
+]
 
 
 AUTHORIZATIONS = [None, "", "Bearer", "Bearer ", "Basic YTpi", "Bearer a.b.c", "token"]
@@ -134,7 +142,7 @@ async def test_without_a_token_nothing_is_told_or_done(counter: Counter) -> None
     before = await counter.log()
     for (method, path), authorization in product(NEEDS_A_TOKEN, AUTHORIZATIONS):
         headers = {} if authorization is None else {"Authorization": authorization}
-        answer = await counter.ask(method, path.format(person=person), json=LICENCE, headers=headers)
+        answer = await counter.ask(method, path.format(person=person, session=person), json=LICENCE, headers=headers)
         assert (answer[0], answer[1]["type"]) == (401, "/problems/unauthenticated"), (path, authorization)
     assert await counter.log() == before
 

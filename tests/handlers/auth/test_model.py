@@ -6,7 +6,7 @@ import pytest
 
 from bus.errors import Rejected
 from handlers.auth import model, reactions
-from handlers.auth.commands import AssignRoles, ConfirmLicence, SuspendLicence
+from handlers.auth.commands import AssignRoles, ConfirmLicence, DisablePerson, EnablePerson, SuspendLicence
 from handlers.auth.events import (
     Entitlement,
     EntitlementsPublished,
@@ -14,10 +14,13 @@ from handlers.auth.events import (
     LicenceRefused,
     LicenceSuspended,
     LicenceValidated,
+    PersonDisabled,
+    PersonEnabled,
     Role,
     RolesAssigned,
+    TokensRevoked,
 )
-from handlers.auth.model import LicenceFile, RoleBook
+from handlers.auth.model import LicenceFile, RoleBook, Standing
 from handlers.auth.rules import Licence, LicenceState
 from handlers.booking.events import LaneHeld, Terms
 from tests.handlers.scenario import given
@@ -36,6 +39,14 @@ CONFIRMED = replace(RECORDED, state=LicenceState.CONFIRMED)
 SUSPENDED = replace(RECORDED, state=LicenceState.SUSPENDED)
 CONFIRM = ConfirmLicence(person=ANNA, licence=NUMBER)
 SUSPEND = SuspendLicence(person=ANNA, licence=NUMBER, reason="withdrawn-by-authority")
+
+
+BOOK = RoleBook(subject=Standing(frozenset({"shooter"})), staff=STAFF, locked_at=JUNE)
+DISABLE = DisablePerson(person=ANNA, reason="left-the-club")
+
+
+def revoked(person: UUID, *, logins: bool) -> TokensRevoked:
+    return TokensRevoked(person=person, issued_before=JUNE + timedelta(seconds=1), logins=logins)
 
 
 def by(person: UUID) -> str:
@@ -109,32 +120,70 @@ def test_what_is_not_to_be_suspended(licences: tuple[Licence, ...], rule: type[R
 
 def test_an_admin_assigns_roles() -> None:
     asked = AssignRoles(person=ANNA, roles=("shooter", "cashier", "shooter"))
-    given(RoleBook(known=True, staff=STAFF), actor=by(ADA)).when(model.assign_roles, asked).then(
-        RolesAssigned(person=ANNA, roles=("cashier", "shooter"))
+    given(BOOK, actor=by(ADA)).when(model.assign_roles, asked).then(
+        revoked(ANNA, logins=False), RolesAssigned(person=ANNA, roles=("cashier", "shooter"))
     )
 
 
 @pytest.mark.parametrize("actor", [by(ANNA), by(INA), by(ARNO), by(CARL), "service:auth", "device:target-3"])
 def test_nobody_else_assigns_roles(actor: str) -> None:
     asked = AssignRoles(person=ANNA, roles=("admin",))
-    given(RoleBook(known=True, staff=STAFF), actor=actor).when(model.assign_roles, asked).then_refused(
-        model.NotAllowed, allowed="admin"
-    )
+    given(BOOK, actor=actor).when(model.assign_roles, asked).then_refused(model.NotAllowed, allowed="admin")
 
 
 def test_whoever_is_not_there_is_given_no_roles() -> None:
     asked = AssignRoles(person=UUID(int=99), roles=("shooter",))
-    given(RoleBook(known=False, staff=STAFF), actor=by(ADA)).when(model.assign_roles, asked).then_refused(
-        model.PersonUnknown
-    )
+    given(replace(BOOK, subject=None), actor=by(ADA)).when(model.assign_roles, asked).then_refused(model.PersonUnknown)
 
 
 def test_the_last_admin_stays_one() -> None:
     asked = AssignRoles(person=ADA, roles=("shooter",))
-    book = RoleBook(known=True, staff=STAFF)
-    given(book, actor=by(ADA)).when(model.assign_roles, asked).then_refused(model.LastAdmin)
-    two = RoleBook(known=True, staff={**STAFF, INA: frozenset({"admin"})})
-    given(two, actor=by(ADA)).when(model.assign_roles, asked).then(RolesAssigned(person=ADA, roles=("shooter",)))
+    given(BOOK, actor=by(ADA)).when(model.assign_roles, asked).then_refused(model.LastAdmin)
+    two = replace(BOOK, subject=Standing(frozenset({"admin"})), staff={**STAFF, INA: frozenset({"admin"})})
+    given(two, actor=by(ADA)).when(model.assign_roles, asked).then(
+        revoked(ADA, logins=False), RolesAssigned(person=ADA, roles=("shooter",))
+    )
+
+
+def test_roles_that_stay_what_they_are_revoke_nothing() -> None:
+    asked = AssignRoles(person=ANNA, roles=("shooter",))
+    given(BOOK, actor=by(ADA)).when(model.assign_roles, asked).then(RolesAssigned(person=ANNA, roles=("shooter",)))
+
+
+def test_an_admin_disables_and_enables_a_person() -> None:
+    given(BOOK, actor=by(ADA)).when(model.disable_person, DISABLE).then(
+        revoked(ANNA, logins=True), PersonDisabled(person=ANNA, disabled_by=by(ADA), reason="left-the-club")
+    )
+    disabled = replace(BOOK, subject=Standing(frozenset(), disabled=True))
+    given(disabled, actor=by(ADA)).when(model.enable_person, EnablePerson(person=ANNA)).then(
+        PersonEnabled(person=ANNA, enabled_by=by(ADA))
+    )
+    given(disabled, actor=by(ADA)).when(model.disable_person, DISABLE).then_refused(model.AlreadyDisabled)
+    given(BOOK, actor=by(ADA)).when(model.enable_person, EnablePerson(person=ANNA)).then_refused(model.NotDisabled)
+
+
+@pytest.mark.parametrize("actor", [by(ANNA), by(INA), "service:auth"])
+def test_nobody_else_disables_or_enables(actor: str) -> None:
+    given(BOOK, actor=actor).when(model.disable_person, DISABLE).then_refused(model.NotAllowed)
+    given(BOOK, actor=actor).when(model.enable_person, EnablePerson(person=ANNA)).then_refused(model.NotAllowed)
+
+
+def test_the_last_admin_and_whoever_is_not_there_are_not_disabled() -> None:
+    nobody = replace(BOOK, subject=None)
+    given(nobody, actor=by(ADA)).when(model.disable_person, DISABLE).then_refused(model.PersonUnknown)
+    given(nobody, actor=by(ADA)).when(model.enable_person, EnablePerson(person=ANNA)).then_refused(model.PersonUnknown)
+    herself = DisablePerson(person=ADA, reason="left-the-club")
+    given(BOOK, actor=by(ADA)).when(model.disable_person, herself).then_refused(model.LastAdmin)
+
+
+@pytest.mark.parametrize("microsecond", [0, 1, 999_999])
+def test_a_second_that_has_begun_is_over_before_new_tokens_count(microsecond: int) -> None:
+    at = JUNE.replace(microsecond=microsecond)
+    standing = Standing(frozenset())
+    first = model.revoked(ANNA, standing, at, logins=False).issued_before
+    assert first == JUNE + timedelta(seconds=1)
+    standing = Standing(frozenset(), tokens_since=first)
+    assert model.revoked(ANNA, standing, at, logins=False).issued_before == first + timedelta(seconds=1)
 
 
 TERMS = Terms(

@@ -7,6 +7,7 @@ from uuid import UUID
 
 import pytest
 
+from handlers.auth.model import Standing
 from handlers.auth.passwords import Hasher
 from handlers.auth.session_store import Held
 from handlers.auth.sessions import GRACE, Verdict, judge
@@ -222,6 +223,7 @@ HELD = Held(
     person=UUID(int=2),
     expires_at=NOON + timedelta(days=7),
     spent_at=None,
+    opened_at=NOON - timedelta(days=1),
     session_expires_at=NOON + timedelta(days=30),
     closed_at=None,
 )
@@ -248,4 +250,19 @@ def test_what_a_refresh_token_is_worth(
     verdict: Verdict,
 ) -> None:
     fields = {name: getattr(HELD, name) for name in Held.__dataclass_fields__}
-    assert judge(Held(**{**fields, **changes}), at, successor_unspent=successor_unspent) is verdict
+    held = Held(**{**fields, **changes})
+    assert judge(held, Standing(frozenset()), at, successor_unspent=successor_unspent) is verdict
+
+
+@pytest.mark.parametrize(
+    ("standing", "verdict"),
+    [
+        (None, Verdict.ENDED),
+        (Standing(frozenset(), disabled=True), Verdict.ENDED),
+        (Standing(frozenset(), tokens_since=NOON), Verdict.FRESH),
+        (Standing(frozenset(), logins_since=HELD.opened_at), Verdict.FRESH),
+        (Standing(frozenset(), logins_since=HELD.opened_at + MOMENT), Verdict.ENDED),
+    ],
+)
+def test_a_refresh_token_is_worth_nothing_to_who_may_not_be_here(standing: Standing | None, verdict: Verdict) -> None:
+    assert judge(HELD, standing, NOON, successor_unspent=False) is verdict
