@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from math import sqrt
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,7 @@ import numpy.typing as npt
 from handlers.stats.events import Group
 
 Point = tuple[int, int]
+P = TypeVar("P", tuple[int, int], tuple[float, float])
 Z_95: Final = 1.959963984540054  # the normal distribution's 97.5 % quantile
 
 
@@ -49,21 +50,22 @@ def mean_score(total_tenths: int, shots: int) -> float | None:
     return total_tenths / 10 / shots if shots else None
 
 
-def convex_hull(points: Iterable[Point]) -> tuple[Point, ...]:
-    """The corners of the smallest convex polygon around points, in whole numbers and thus exact.
+def convex_hull(points: Iterable[P]) -> tuple[P, ...]:
+    """The corners of the smallest convex polygon around points; exact where they are whole numbers.
 
     Andrew's monotone chain, from the leftmost lowest corner anticlockwise; points on an edge are no corners. The
     corners depend on the set of points alone, and hull(hull(A) | B) = hull(A | B), so it can be kept while points
     come in any order.
     """
-    ordered = sorted(set(points))
+    ordered: list[P] = sorted(set(points))
     if len(ordered) <= 2:
         return tuple(ordered)
-    return (*_half(ordered), *_half(ordered[::-1]))
+    around = _half(ordered) + _half(ordered[::-1])
+    return tuple(around)
 
 
-def _half(ordered: list[Point]) -> list[Point]:
-    chain: list[Point] = []
+def _half(ordered: list[P]) -> list[P]:
+    chain: list[P] = []
     for point in ordered:
         while len(chain) > 1 and _turn(chain[-2], chain[-1], point) <= 0:
             chain.pop()
@@ -71,7 +73,7 @@ def _half(ordered: list[Point]) -> list[Point]:
     return chain[:-1]
 
 
-def _turn(a: Point, b: Point, c: Point) -> int:
+def _turn(a: P, b: P, c: P) -> float:
     """Positive where a, b, c turn left, zero where they lie on a line."""
     return (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0])
 
