@@ -1,0 +1,111 @@
+"""The table of what is measured: each figure, its baseline, and the least that is asked of it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final
+
+from bench.accepting import accepting
+from bench.append import append, append_mark
+from bench.booking import booking
+from bench.consume import consume
+from bench.figures import Bound, Measured, Size, Tell
+from bench.ground import connected, ground
+from bench.latency import latency
+from bench.machine import machine
+from ops.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """A row of the table: what is measured, beside what, and the least that is asked of it."""
+
+    measure: Callable[[Settings, Size, Tell], Awaitable[Measured]]
+    what: str
+    unit: str
+    baseline: str
+    bound: Bound = field(default_factory=Bound)
+
+
+BENCHES: Final = {
+    "append": Bench(
+        append,
+        "single commands made durable, 64 connections: producer checked, key kept, mark taken",
+        "commits/s",
+        "plain INSERTs of the same columns into a table with the log's indexes",
+        Bound(ratio_at_least=0.5),
+    ),
+    "append-mark": Bench(
+        append_mark,
+        "the same, to see what the mark costs",
+        "commits/s",
+        "the same function with a mark that does nothing",
+        Bound(ratio_at_least=0.9),
+    ),
+    "consume": Bench(
+        consume,
+        "events through one worker: read, validated, handled by a handler that does nothing, progress committed",
+        "events/s",
+        "asyncpg fetching the same rows, 1,000 at a time by position",
+        Bound(ratio_at_least=0.15, value_at_least=60_000),
+    ),
+    "latency": Bench(
+        latency,
+        "from sending COMMIT to the validated message in the handler of another process, at 100 events/s: p50",
+        "ms",
+        "NOTIFY inside the transaction, and one SELECT by position in the listener",
+        Bound(ratio_at_most=2.0),
+    ),
+    "http": Bench(
+        accepting,
+        "POST /v1/bookings accepted by one gateway process, 64 connections: token checked, key kept, durable",
+        "commands/s",
+        "a bare aiohttp handler that parses the same body and answers",
+        Bound(ratio_at_least=0.3),
+    ),
+    "booking": Bench(
+        booking,
+        "POST /v1/bookings with Prefer: wait until the booking is confirmed, one after the other: p50",
+        "ms",
+        "the same accepting, loading, deciding, applying and appending of all services in one transaction",
+    ),
+}
+
+
+async def reports_of(names: Sequence[str], size: Size, settings: Settings, tell: Tell) -> AsyncIterator[dict[str, Any]]:
+    """One object a bench, as --json prints it."""
+    async with ground(settings) as server:
+        for name in names:
+            async with connected(server.admin_url) as admin:
+                seen_on = await machine(admin)
+            measured = await BENCHES[name].measure(server, size, _of(name, tell))
+            yield _report(name, size, measured, seen_on)
+
+
+def _report(name: str, size: Size, measured: Measured, seen_on: dict[str, Any]) -> dict[str, Any]:
+    row = BENCHES[name]
+    return {
+        "bench": name,
+        "value": _rounded(measured.value),
+        "unit": row.unit,
+        "baseline": row.baseline,
+        "baseline_value": _rounded(measured.baseline_value),
+        "ratio": round(measured.ratio, 3),
+        "rounds": size.rounds,
+        "what": row.what,
+        "asked": {key: bound for key, bound in asdict(row.bound).items() if bound is not None},
+        "met": row.bound.met(measured.value, measured.ratio),
+        "values": [_rounded(value) for value in measured.values],
+        "baseline_values": [_rounded(value) for value in measured.baseline_values],
+        **measured.details,
+        "machine": seen_on,
+    }
+
+
+def _rounded(value: float) -> float:
+    return round(value) if value >= 1000 else round(value, 3)
+
+
+def _of(name: str, tell: Tell) -> Tell:
+    return lambda what, done, of: tell(f"{name}: {what}", done, of)
