@@ -894,6 +894,21 @@ CREATE INDEX refresh_token_session ON auth.refresh_token (session);
 -- How often a login failed of late, by account, by address, and by both; only keyed hashes of either.
 CREATE TABLE auth.login_attempt (
     key          bytea       PRIMARY KEY CHECK (octet_length(key) = 32),
+-- What makes a person's codes, sealed under that person's key. Each time step is taken once, the latest is last_step.
+CREATE TABLE auth.second_factor (
+    person       uuid        PRIMARY KEY,
+    sealed       bytea       NOT NULL,
+    confirmed_at timestamptz,  -- until then it asks for nothing
+    last_step    bigint      NOT NULL CHECK (last_step >= 0)
+);
+
+-- Codes for who has lost what makes the others, each good once: keyed hashes.
+CREATE TABLE auth.recovery_code (
+    code_hash bytea PRIMARY KEY CHECK (octet_length(code_hash) = 32),
+    person    uuid  NOT NULL REFERENCES auth.second_factor ON DELETE CASCADE
+);
+CREATE INDEX recovery_code_person ON auth.recovery_code (person);
+
     failures     integer     NOT NULL CHECK (failures >= 0),
     next_at      timestamptz NOT NULL,  -- before then a try is turned away unread
     last_at      timestamptz NOT NULL,
@@ -1263,7 +1278,11 @@ CREATE TABLE armory.handover (
 CREATE INDEX handover_of_booking ON armory.handover (booking);
 
 -- A weapon's time out of the armoury, begun by the entry of the custody book of that number. States: out (returned_at
+    corrects    integer     CHECK (corrects = entry - 1),
+    reason      text,
+    hash        bytea       NOT NULL CHECK (octet_length(hash) = 32),
 -- is null) -> returned. Issued cartridges are either returned or fired.
+    CHECK (num_nulls(corrects, reason) IN (0, 2)),
 CREATE TABLE armory.loan (
     weapon          uuid        NOT NULL,
     entry           integer     NOT NULL,
@@ -1310,7 +1329,10 @@ CREATE VIEW armory.reservations AS
     LEFT JOIN armory.known_booking AS k USING (booking);
 
 CREATE VIEW armory.handovers AS
-    SELECT h.weapon, h.entry, h.kind, h.booking, h.from_person, h.to_person, h.rounds, h.at FROM armory.handover AS h;
+    SELECT h.weapon, h.entry, h.kind, h.booking, h.from_person, h.to_person, h.rounds, h.at, h.corrects, h.reason,
+           CASE WHEN h.corrects IS NOT NULL THEN CASE h.kind WHEN 'issue' THEN h.from_person ELSE h.to_person END END
+               AS corrected_by, h.hash
+    FROM armory.handover AS h;
 
 CREATE VIEW armory.loans AS
     SELECT l.weapon, l.entry, l.booking, l.holder, l.issued_by, l.issued_at, l.rounds_issued, l.returned_at, l.taken_by,

@@ -142,6 +142,7 @@ MONEY: Final = (
         query=read.InvoicesQuery, of="payment",
     ),
     shows("/v1/invoices/{invoice}", read.invoice, payment_views.InvoiceView, own_invoices, of="payment"),
+    asks("POST", "/v1/weapons/{weapon}/handovers/correct", armory.CorrectHandover, only("armourer", "admin")),
     asks("POST", "/v1/invoices/{invoice}/payments", payment.TakePayment, only("cashier", "admin"),
          result="/v1/invoices/{invoice}"),
     asks("POST", "/v1/invoices/{invoice}/refunds", payment.PayRefund, only("cashier", "admin"),

@@ -140,9 +140,9 @@ async def custody(look: Look[CustodyQuery]) -> armory.Custody | None:
     return await armory.custody(look.connection, look.path["weapon"], look.query.at or now())
 
 
-async def handovers(look: Look[Query]) -> Listing[armory.Handover]:
-    """List a weapon's entries in the custody book, the latest first."""
-    return Listing(items=tuple(await armory.handovers(look.connection, look.path["weapon"], most=MOST_ITEMS)))
+async def handovers(look: Look[Query]) -> armory.CustodyBook:
+    """Show a weapon's custody book: its last entries, the latest first, and the hash that the chain ends in."""
+    return await armory.custody_book(look.connection, look.path["weapon"], most=MOST_ITEMS)
 
 
 async def ammunition(look: Look[Query]) -> Listing[armory.AmmunitionView]:

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from bus.fields import Code, Rounds, Text
 from bus.message import Command
+from handlers.armory.events import Correction
 
 Calibre = Annotated[Text, Field(max_length=40)]
 """What fits a barrel, as it is written on the box: `4.5 mm`, `.22 LR`."""
@@ -52,3 +53,11 @@ class ReturnWeapon(Command, name="armory.return-weapon", stream="weapon:{weapon}
     booking: UUID
     weapon: UUID
     rounds_returned: Rounds
+
+
+class CorrectHandover(Command, name="armory.correct-handover", stream="weapon:{weapon}", about="weapon"):
+    """Take back the last entry of a weapon's custody book by another, with the reason; then enter what was so."""
+
+    weapon: UUID
+    entry: Annotated[int, Field(ge=1, le=1_000_000)]
+    reason: Correction

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Literal
 from uuid import UUID
 
 from bus import answers
@@ -88,6 +89,26 @@ class WeaponReturned(Event, name="armory.weapon-returned", stream="weapon:{weapo
     rounds_returned: Rounds
     rounds_fired: Rounds
     returned_at: Moment
+
+
+Correction = Literal["wrong-weapon", "wrong-booking", "wrong-rounds", "entered-too-early", "did-not-happen"]
+"""Why an entry of the custody book is taken back."""
+
+
+class HandoverCorrected(Event, name="armory.handover-corrected", stream="weapon:{weapon}"):
+    """An entry of the custody book was wrong: a new one takes it back, and the weapon is with whom it was before."""
+
+    weapon: UUID
+    corrects: int
+    kind: Literal["issue", "return"]
+    booking: UUID
+    from_person: UUID
+    to_person: UUID
+    rounds: Rounds
+    rounds_not_fired: Rounds
+    reason: Correction
+    corrected_by: UUID
+    corrected_at: Moment
 
 
 class CommandRejected(answers.CommandRejected, name="armory.command-rejected", stream="{about}", rejects="command"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bus.service import Hears, Service
 from handlers.armory import commands, events, reactions
-from handlers.armory.model import custody, register
+from handlers.armory.model import corrections, custody, register
 from handlers.armory.store import applies, loads, projections
 from handlers.auth.events import LicenceValidated
 from handlers.booking.events import (
@@ -30,6 +30,7 @@ def service() -> Service:
             Hears(NoShowReleased, loads.load_reservation, reactions.release),
             Hears(commands.IssueWeapon, loads.load_counter, custody.issue_weapon),
             Hears(commands.ReturnWeapon, loads.load_loan, custody.return_weapon),
+            Hears(commands.CorrectHandover, loads.load_page, corrections.correct_handover),
             Hears(SessionFinished, loads.load_reservation, reactions.release),
         ],
         says=[
@@ -42,6 +43,7 @@ def service() -> Service:
             events.ReservationReleased,
             events.WeaponIssued,
             events.WeaponReturned,
+            events.HandoverCorrected,
         ],
         applies={
             events.WeaponTypeAdded: applies.weapon_type_added,
@@ -52,6 +54,7 @@ def service() -> Service:
             events.ReservationReleased: applies.reservation_released,
             events.WeaponIssued: applies.weapon_issued,
             events.WeaponReturned: applies.weapon_returned,
+            events.HandoverCorrected: applies.handover_corrected,
             ShooterCheckedIn: projections.shooter_checked_in,
             BookingRejected: projections.booking_rejected,
             BookingCancelled: projections.booking_cancelled,

@@ -67,7 +67,7 @@ class Custody(View):
 
 
 class Handover(View):
-    """An entry of the custody book: a weapon went from one person to another."""
+    """An entry of the custody book: a weapon went from one person to another. `hash` chains it to the entry before."""
 
     weapon: UUID
     entry: int
@@ -77,6 +77,22 @@ class Handover(View):
     to_person: UUID
     rounds: int
     at: datetime
+    corrects: int | None
+    reason: str | None
+    corrected_by: UUID | None
+    hash: str
+
+
+class CustodyBook(View):
+    """A weapon's custody book: how many entries it has, the hash of its last, and its last entries, the latest first.
+
+    Whoever wrote down an earlier `head` can tell later whether that entry still stands as it did.
+    """
+
+    weapon: UUID
+    entries: int
+    head: str | None
+    items: tuple[Handover, ...]
 
 
 class ReservationView(View):
@@ -165,7 +181,8 @@ async def handovers(connection: Connection, weapon: UUID, *, most: int = 200) ->
     """A weapon's last entries in the custody book, the latest first; for staff."""
     rows = await connection.fetch(
         """
-        SELECT weapon, entry, kind, booking, from_person, to_person, rounds, at
+        SELECT weapon, entry, kind, booking, from_person, to_person, rounds, at, corrects, reason, corrected_by,
+               encode(hash, 'hex') AS hash
         FROM armory.handovers
         WHERE weapon = $1
         ORDER BY entry DESC
@@ -175,6 +192,13 @@ async def handovers(connection: Connection, weapon: UUID, *, most: int = 200) ->
         most,
     )
     return [Handover(**row) for row in rows]
+
+
+async def custody_book(connection: Connection, weapon: UUID, *, most: int) -> CustodyBook:
+    """A weapon's custody book from its end; for staff."""
+    items = tuple(await handovers(connection, weapon, most=most))
+    head = items[0] if items else None
+    return CustodyBook(weapon=weapon, entries=head.entry if head else 0, head=head.hash if head else None, items=items)
 
 
 async def reservations(connection: Connection, booking: UUID, *, viewer: UUID, staff: bool) -> list[ReservationView]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bus.service import Hears, Service
 from handlers.armory.events import (
+    HandoverCorrected,
     WeaponIssued,
     WeaponRefused,
     WeaponReserved,
@@ -75,6 +76,7 @@ def service() -> Service:
             WeaponReserved: projections.weapon_reserved,
             WeaponIssued: projections.weapon_issued,
             WeaponReturned: projections.weapon_returned,
+            HandoverCorrected: projections.handover_corrected,
             InvoiceSettled: projections.invoice_settled,
         },
         rejected_as=events.CommandRejected,

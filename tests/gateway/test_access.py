@@ -42,6 +42,7 @@ ONLY = {
     "POST /v1/weapons": "admin armourer",
     "GET /v1/weapons/{weapon}/custody": "admin armourer",
     "GET /v1/weapons/{weapon}/handovers": "admin armourer",
+    "POST /v1/weapons/{weapon}/handovers/correct": "admin armourer",
     "GET /v1/ammunition": "admin armourer",
     "POST /v1/ammunition": "admin armourer",
     "POST /v1/devices": "admin armourer",

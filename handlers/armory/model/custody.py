@@ -121,7 +121,7 @@ def issue_weapon(counter: Counter, asked: IssueWeapon, given: Given) -> Sequence
             weapon=asked.weapon,
             booking=asked.booking,
             handed_to=reservation.person,
-            handed_by=_other_hand(given, reservation.person),
+            handed_by=other_hand(given, reservation.person),
             rounds=asked.rounds,
             issued_at=given.at,
         )
@@ -147,7 +147,7 @@ def return_weapon(loan: Loan | None, asked: ReturnWeapon, given: Given) -> Seque
             weapon=asked.weapon,
             booking=asked.booking,
             returned_by=loan.holder,
-            taken_by=_other_hand(given, loan.holder),
+            taken_by=other_hand(given, loan.holder),
             rounds_returned=asked.rounds_returned,
             rounds_fired=loan.rounds - asked.rounds_returned,
             returned_at=max(given.at, loan.issued_at),  # a clock that stepped back makes no loan end before it began
@@ -155,7 +155,7 @@ def return_weapon(loan: Loan | None, asked: ReturnWeapon, given: Given) -> Seque
     ]
 
 
-def _other_hand(given: Given, shooter: UUID) -> UUID:
+def other_hand(given: Given, shooter: UUID) -> UUID:
     """Who stands at the counter: a person, and another than the shooter."""
     if given.person is None:
         raise NobodyAtTheCounter(actor=given.actor)

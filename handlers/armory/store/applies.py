@@ -7,6 +7,7 @@ from uuid import UUID
 from bus.connection import Connection
 from handlers.armory.events import (
     AmmunitionStocked,
+    HandoverCorrected,
     ReservationReleased,
     WeaponAdded,
     WeaponIssued,
@@ -15,6 +16,7 @@ from handlers.armory.events import (
     WeaponTypeAdded,
     WeaponTypeStocked,
 )
+from handlers.armory.model.chain import BEGINNING, Entry, Handed, entry_of, linked
 
 
 async def weapon_type_added(connection: Connection, event: WeaponTypeAdded) -> None:
@@ -86,48 +88,87 @@ async def reservation_released(connection: Connection, event: ReservationRelease
 
 
 async def weapon_issued(connection: Connection, event: WeaponIssued) -> None:
-    entry = await enter_issue(connection, event)
+    entry = await enter(connection, event)
     await open_loan(connection, event, entry)
     await lengthen_reservation(connection, event)
     await move_ammunition(connection, event.weapon, -event.rounds)
 
 
 async def weapon_returned(connection: Connection, event: WeaponReturned) -> None:
-    await enter_return(connection, event)
+    await enter(connection, event)
     await close_loan(connection, event)
     await move_ammunition(connection, event.weapon, event.rounds_returned)
 
 
-async def enter_issue(connection: Connection, event: WeaponIssued) -> int:
-    """Adds an issue to the custody book and returns its number."""
-    return await connection.fetchval(  # type: ignore[no-any-return]
+async def handover_corrected(connection: Connection, event: HandoverCorrected) -> None:
+    await enter(connection, event)
+    if event.kind == "return":
+        await end_loan(connection, event)
+        await move_ammunition(connection, event.weapon, event.rounds)
+    else:
+        await reopen_loan(connection, event)
+        await move_ammunition(connection, event.weapon, -event.rounds)
+
+
+async def end_loan(connection: Connection, event: HandoverCorrected) -> None:
+    """The issue was none: everything is back, and nothing was fired."""
+    await connection.execute(
         """
-        INSERT INTO handover (weapon, entry, kind, booking, from_person, to_person, rounds, at)
-        SELECT $1, coalesce(max(entry), 0) + 1, 'issue', $2, $3, $4, $5, $6 FROM handover WHERE weapon = $1
-        RETURNING entry
+        UPDATE loan SET returned_at = $2, taken_by = $3, rounds_returned = rounds_issued, rounds_fired = 0
+        WHERE weapon = $1 AND returned_at IS NULL
         """,
         event.weapon,
-        event.booking,
-        event.handed_by,
-        event.handed_to,
-        event.rounds,
-        event.issued_at,
+        event.corrected_at,
+        event.corrected_by,
     )
 
 
-async def enter_return(connection: Connection, event: WeaponReturned) -> None:
-    """Adds a return to the custody book."""
+async def reopen_loan(connection: Connection, event: HandoverCorrected) -> None:
+    """The return was none: the loan that the issue before it began goes on."""
     await connection.execute(
         """
-        INSERT INTO handover (weapon, entry, kind, booking, from_person, to_person, rounds, at)
-        SELECT $1, coalesce(max(entry), 0) + 1, 'return', $2, $3, $4, $5, $6 FROM handover WHERE weapon = $1
+        UPDATE loan SET returned_at = NULL, taken_by = NULL, rounds_returned = NULL, rounds_fired = NULL
+        WHERE weapon = $1 AND entry = (SELECT max(l.entry) FROM loan AS l WHERE l.weapon = $1)
         """,
         event.weapon,
-        event.booking,
-        event.returned_by,
-        event.taken_by,
-        event.rounds_returned,
-        event.returned_at,
+    )
+
+
+async def enter(connection: Connection, event: Handed) -> int:
+    """Adds an entry to the weapon's custody book, chained to the last one, and returns its number."""
+    last, previous = await last_link(connection, event.weapon)
+    entry = entry_of(event, last + 1)
+    await put_entry(connection, entry, linked(previous, entry))
+    return entry.entry
+
+
+async def last_link(connection: Connection, weapon: UUID) -> tuple[int, bytes]:
+    row = await connection.fetchrow(
+        """
+        SELECT entry, hash FROM handover WHERE weapon = $1 ORDER BY entry DESC LIMIT 1
+        """,
+        weapon,
+    )
+    return (0, BEGINNING) if row is None else (row["entry"], row["hash"])
+
+
+async def put_entry(connection: Connection, entry: Entry, hash_: bytes) -> None:
+    await connection.execute(
+        """
+        INSERT INTO handover (weapon, entry, kind, booking, from_person, to_person, rounds, at, corrects, reason, hash)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+        """,
+        entry.weapon,
+        entry.entry,
+        entry.kind,
+        entry.booking,
+        entry.from_person,
+        entry.to_person,
+        entry.rounds,
+        entry.at,
+        entry.corrects,
+        entry.reason,
+        hash_,
     )
 
 

@@ -9,7 +9,8 @@ from uuid import UUID
 
 from bus.connection import Connection
 from bus.fields import EARLIEST
-from handlers.armory.commands import AddWeapon, AddWeaponType, IssueWeapon, ReturnWeapon
+from handlers.armory.commands import AddWeapon, AddWeaponType, CorrectHandover, IssueWeapon, ReturnWeapon
+from handlers.armory.model.corrections import LastEntry, Page
 from handlers.armory.model.custody import Counter, Loan, Weapon
 from handlers.armory.model.register import Register, WeaponType
 from handlers.armory.model.reservations import Demand, Reservation, Span, Taken
@@ -98,6 +99,37 @@ async def load_loan(connection: Connection, asked: ReturnWeapon) -> Loan | None:
         asked.weapon,
     )
     return None if row is None else Loan(row["booking"], row["holder"], row["rounds_issued"], row["issued_at"])
+
+
+async def load_page(connection: Connection, asked: CorrectHandover) -> Page:
+    weapon = await lock_weapon(connection, asked.weapon)
+    rounds = 0 if weapon is None else await lock_ammunition(connection, weapon.calibre)
+    last = await load_last_entry(connection, asked.weapon)
+    holds_one = last is not None and await holds_weapon(connection, last.booking)
+    return Page(weapon, last, booking_holds_one=holds_one, rounds_in_stock=rounds)
+
+
+async def load_last_entry(connection: Connection, weapon: UUID) -> LastEntry | None:
+    row = await connection.fetchrow(
+        """
+        SELECT h.entry, h.kind, h.at, h.corrects, h.booking, l.holder, h.rounds,
+               coalesce(l.rounds_fired, 0) AS rounds_fired
+        FROM handover AS h JOIN loan AS l ON l.weapon = h.weapon AND l.booking = h.booking
+        WHERE h.weapon = $1
+        ORDER BY h.entry DESC, l.entry DESC LIMIT 1
+        """,
+        weapon,
+    )
+    return None if row is None else LastEntry(**row)
+
+
+async def holds_weapon(connection: Connection, booking: UUID) -> bool:
+    return await connection.fetchval(  # type: ignore[no-any-return]
+        """
+        SELECT EXISTS (SELECT FROM loan WHERE booking = $1 AND returned_at IS NULL)
+        """,
+        booking,
+    )
 
 
 async def lock_weapon_type(connection: Connection, weapon_type: str) -> WeaponType | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from bus.connection import Connection
-from handlers.armory.events import WeaponIssued, WeaponReserved, WeaponReturned, WeaponTypeStocked
+from handlers.armory.events import HandoverCorrected, WeaponIssued, WeaponReserved, WeaponReturned, WeaponTypeStocked
 from handlers.auth.events import EntitlementsPublished, LicenceValidated, PersonRegistered, RolesAssigned
 from handlers.booking.model.states import STAFF
 from handlers.payment.events import InvoiceSettled
@@ -123,6 +123,18 @@ async def weapon_returned(connection: Connection, event: WeaponReturned) -> None
         event.booking,
         event.weapon,
         event.returned_at,
+    )
+
+
+async def handover_corrected(connection: Connection, event: HandoverCorrected) -> None:
+    """An issue that was none is over; after a return that was none the weapon is still out."""
+    await connection.execute(
+        """
+        UPDATE known_custody SET returned_at = $3 WHERE booking = $1 AND weapon = $2
+        """,
+        event.booking,
+        event.weapon,
+        event.corrected_at if event.kind == "return" else None,
     )
 
 

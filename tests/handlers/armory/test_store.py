@@ -190,8 +190,8 @@ async def test_check_in_may_be_heard_before_the_licence(stocked: Hearing) -> Non
 
 
 ENTER = """
-INSERT INTO handover (weapon, entry, kind, booking, from_person, to_person, rounds, at)
-VALUES ($1, $2, $3, $4, $5, $6, 0, $7)
+INSERT INTO handover (weapon, entry, kind, booking, from_person, to_person, rounds, at, hash)
+VALUES ($1, $2, $3, $4, $5, $6, 0, $7, sha256(''))
 """
 
 
