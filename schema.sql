@@ -757,6 +757,8 @@ GRANT SELECT ON SEQUENCE bus.outbox_position TO
     firingline_auth, firingline_booking, firingline_armory, firingline_payment, firingline_stats,
     firingline_gateway, firingline_analyst, firingline_operator;
 GRANT SELECT ON bus.accepted, bus.device_shots TO firingline_gateway;
+GRANT SELECT ON bus.stream_head TO firingline_analyst;  -- the auditor's
+GRANT SELECT (id, name) ON bus.accepted TO firingline_analyst;
 GRANT SELECT, INSERT, UPDATE, DELETE ON bus.parked, bus.dead_letter, bus.attempt, bus.scheduled TO
     firingline_auth, firingline_booking, firingline_armory, firingline_payment, firingline_stats;
 GRANT EXECUTE ON FUNCTION

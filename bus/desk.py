@@ -17,8 +17,8 @@ from bus.outbox import Outbox, Said
 from bus.service import DEFAULT_ATTEMPTS, AfterLastAttempt, Service
 
 LEASE_LOST: Final = "FL001"
-_DIGEST_FACTOR: Final = 0x9E3779B97F4A7C15
-_DIGEST_MASK: Final = 0x7FFFFFFFFFFFFFFF
+DIGEST_FACTOR: Final = 0x9E3779B97F4A7C15
+DIGEST_MASK: Final = 0x7FFFFFFFFFFFFFFF
 
 
 class Desk:
@@ -47,7 +47,7 @@ class Desk:
         """Writes the progress row of a batch; raises LeaseLost if the work is somebody else's now."""
         digest = 0
         for envelope in envelopes:
-            digest ^= envelope.position * _DIGEST_FACTOR & _DIGEST_MASK
+            digest ^= envelope.position * DIGEST_FACTOR & DIGEST_MASK
         try:
             await self.connection.execute(
                 "SELECT bus.advance($1, $2, $3, $4, $5, $6)",

@@ -22,6 +22,7 @@ COMMANDS: Final = {
     "migrate": Entry("ops.migrate:migrate", "Bring the database to this version's schema."),
     "health": Entry("ops.health:health", "Say whether the gateway or a service is at work."),
     "trace": Entry("ops.trace:trace", "Print one story: what led to what, and how long each step took."),
+    "verify": Entry("ops.verify:verify", "Prove from the log that every service did every message once."),
     "deadletters": Entry("ops.deadletters:deadletters", "Look at what could not be handled, try it again or give up."),
     "simulate": Entry("simulation.range_day:simulate", "Play a whole range day and check that all is right."),
     "target": Entry("simulation.target:target", "Play a shot file as a real electronic target would."),
