@@ -27,7 +27,9 @@ from handlers.booking.views.lanes import LaneView, RangeView
 from handlers.booking.views.slots import SlotsView
 from handlers.payment import commands as payment
 from handlers.payment import views as payment_views
-from handlers.stats import views as stats_views
+from handlers.stats.views.groups import GroupStatistics
+from handlers.stats.views.progress import Progress
+from handlers.stats.views.results import SessionResult, ShotResult
 
 STAFF: Final[tuple[Role, ...]] = ("instructor", "armourer", "cashier", "admin")
 LICENSING: Final[tuple[Role, ...]] = ("instructor", "armourer", "admin")
@@ -152,15 +154,19 @@ MONEY: Final = (
 
 RESULTS: Final = (
     shows(
-        "/v1/results", read.results, Listing[stats_views.SessionResult], own_results,
+        "/v1/results", read.results, Listing[SessionResult], own_results,
         query=read.ResultsQuery, of="stats",
     ),
-    shows("/v1/results/{session}", read.result, stats_views.SessionResult, own_results, of="stats"),
+    shows("/v1/results/{session}", read.result, SessionResult, own_results, of="stats"),
     shows(
-        "/v1/results/{session}/shots", read.shots, Listing[stats_views.ShotResult], own_results,
+        "/v1/results/{session}/shots", read.shots, Listing[ShotResult], own_results,
         query=read.ShotsQuery, of="stats",
     ),
-    shows("/v1/progress", read.progress, stats_views.Progress, own_results, query=read.ProgressQuery, of="stats"),
+    shows(
+        "/v1/results/{session}/statistics", read.statistics, GroupStatistics, own_results,
+        query=read.StatisticsQuery, of="stats",
+    ),
+    shows("/v1/progress", read.progress, Progress, own_results, query=read.ProgressQuery, of="stats"),
 )  # fmt: skip
 
 DEVICES: Final = (

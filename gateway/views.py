@@ -14,7 +14,9 @@ from handlers.armory import views as armory
 from handlers.auth import views as auth
 from handlers.booking.views import bookings, lanes, slots
 from handlers.payment import views as payment
-from handlers.stats import views as stats
+from handlers.stats.views import groups
+from handlers.stats.views import progress as progress_views
+from handlers.stats.views import results as results_views
 
 
 class SlotsQuery(Query):
@@ -65,6 +67,12 @@ class ShotsQuery(Query):
 
     skip: Skip = 0
     limit: Limit = MOST_ITEMS
+
+
+class StatisticsQuery(Query):
+    """How sure the intervals are to be."""
+
+    confidence: float = Field(default=0.95, ge=0.5, le=0.999, description="The rate at which they hold the truth.")
 
 
 class ProgressQuery(History):
@@ -178,26 +186,26 @@ async def trial_balance(look: Look[Query]) -> payment.TrialBalance:
     return await payment.trial_balance(look.connection)
 
 
-async def results(look: Look[ResultsQuery]) -> Listing[stats.SessionResult] | None:
+async def results(look: Look[ResultsQuery]) -> Listing[results_views.SessionResult] | None:
     """List the sessions that began within a time, with their results."""
     query, person = look.query, _person(look, look.query.person)
     if person is None:
         return None
-    found = await stats.sessions(
+    found = await results_views.sessions(
         look.connection, person, query.since, query.until, after=query.cursor, limit=query.limit + 1
     )
     page = found[: query.limit]
     return Listing(items=tuple(page), next=str(page[-1].session) if len(found) > query.limit else None)
 
 
-async def result(look: Look[Query]) -> stats.SessionResult | None:
+async def result(look: Look[Query]) -> results_views.SessionResult | None:
     """Show how a session stands, or how it ended."""
-    return await stats.session(look.connection, look.path["session"], _everybody_or_own(look))
+    return await results_views.session(look.connection, look.path["session"], _everybody_or_own(look))
 
 
-async def shots(look: Look[ShotsQuery]) -> Listing[stats.ShotResult] | None:
+async def shots(look: Look[ShotsQuery]) -> Listing[results_views.ShotResult] | None:
     """List a session's shots in the order they came."""
-    found = await stats.shots(
+    found = await results_views.shots(
         look.connection,
         look.path["session"],
         _everybody_or_own(look),
@@ -210,12 +218,19 @@ async def shots(look: Look[ShotsQuery]) -> Listing[stats.ShotResult] | None:
     return Listing(items=page, next=str(look.query.skip + len(page)) if len(found) > len(page) else None)
 
 
-async def progress(look: Look[ProgressQuery]) -> stats.Progress | None:
+async def statistics(look: Look[StatisticsQuery]) -> groups.GroupStatistics | None:
+    """Show what a session's shots say as a group: every measure, in mm, MOA and mrad, with its interval."""
+    return await groups.statistics(
+        look.connection, look.path["session"], _everybody_or_own(look), confidence=look.query.confidence
+    )
+
+
+async def progress(look: Look[ProgressQuery]) -> progress_views.Progress | None:
     """Show how a shooter's mean score went, session by session."""
     query, person = look.query, _person(look, look.query.person)
     if person is None:
         return None
-    return await stats.progress(look.connection, person, query.since, query.until, query.discipline)
+    return await progress_views.progress(look.connection, person, query.since, query.until, query.discipline)
 
 
 def _person(look: Look[Query], named: UUID | None) -> UUID | None:

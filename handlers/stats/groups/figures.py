@@ -41,4 +41,4 @@ def absent(reason: str) -> Figure:
 
 def needs(shots: int) -> str:
     """The reason why smaller groups lack a figure."""
-    return f"At least {shots} shots are needed."
+    return "A shot is needed." if shots == 1 else f"At least {shots} shots are needed."

@@ -110,7 +110,7 @@ def test_a_group_of_another_size_has_all_its_lengths_in_that_proportion(group: N
 @pytest.mark.parametrize(
     ("places", "reasons"),
     [
-        ([], {"sigma": "At least 2 shots are needed.", "centre_x": "At least 1 shots are needed."}),
+        ([], {"sigma": "At least 2 shots are needed.", "centre_x": "A shot is needed."}),
         ([(5, 7)], {"sigma": "At least 2 shots are needed.", "extreme_spread": "At least 2 shots are needed."}),
         ([(5, 7)] * 8, {"sigma": SAME_PLACE, "grubbs_patnaik 0.5": SAME_PLACE}),
         ([(1, 2), (3, 4)], {"kuchnost": "At least 4 shots are needed."}),

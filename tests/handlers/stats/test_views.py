@@ -1,7 +1,8 @@
 from datetime import timedelta
+from math import hypot, pi
 from uuid import UUID
 
-from handlers.stats import views
+from handlers.stats.views import groups, progress, results
 from tests.database import Database
 from tests.handlers.scenario import NOON
 from tests.handlers.stats.making import SHOOTER, Stats, finished, shot, started
@@ -24,9 +25,9 @@ async def told(database: Database) -> None:
 async def test_a_session_is_shown_with_its_result(database: Database) -> None:
     await told(database)
     gateway = await database.connect("gateway")
-    scored = await views.session(gateway, UUID(int=1), SHOOTER)
-    running = await views.session(gateway, UUID(int=2), SHOOTER)
-    empty = await views.session(gateway, UUID(int=3), OTHER)
+    scored = await results.session(gateway, UUID(int=1), SHOOTER)
+    running = await results.session(gateway, UUID(int=2), SHOOTER)
+    empty = await results.session(gateway, UUID(int=3), OTHER)
     await gateway.close()
     assert scored is not None
     assert (scored.state, scored.misses) == ("scored", 1)
@@ -42,18 +43,18 @@ async def test_a_session_is_shown_with_its_result(database: Database) -> None:
 async def test_anothers_session_looks_absent(database: Database) -> None:
     await told(database)
     gateway = await database.connect("gateway")
-    assert await views.session(gateway, UUID(int=1), OTHER) is None
-    assert await views.shots(gateway, UUID(int=1), OTHER) is None
-    assert [one.session for one in await views.sessions(gateway, OTHER, NOON - DAY, NOON + DAY)] == [UUID(int=3)]
-    assert (await views.progress(gateway, OTHER, NOON - DAY, NOON + DAY, "air-pistol-10m")).sessions == []
+    assert await results.session(gateway, UUID(int=1), OTHER) is None
+    assert await results.shots(gateway, UUID(int=1), OTHER) is None
+    assert [one.session for one in await results.sessions(gateway, OTHER, NOON - DAY, NOON + DAY)] == [UUID(int=3)]
+    assert (await progress.progress(gateway, OTHER, NOON - DAY, NOON + DAY, "air-pistol-10m")).sessions == []
     await gateway.close()
 
 
 async def test_staff_sees_every_session(database: Database) -> None:
     await told(database)
     gateway = await database.connect("gateway")
-    assert await views.session(gateway, UUID(int=1), None) is not None
-    shots = await views.shots(gateway, UUID(int=1), None)
+    assert await results.session(gateway, UUID(int=1), None) is not None
+    shots = await results.shots(gateway, UUID(int=1), None)
     await gateway.close()
     assert shots is not None
     assert [one.number for one in shots] == [1, 2, 3, 4, 5, 6]
@@ -63,10 +64,10 @@ async def test_staff_sees_every_session(database: Database) -> None:
 async def test_sessions_are_listed_by_period_and_page(database: Database) -> None:
     await told(database)
     gateway = await database.connect("gateway")
-    both = await views.sessions(gateway, SHOOTER, NOON, NOON + DAY)
-    first = await views.sessions(gateway, SHOOTER, NOON, NOON + DAY, limit=1)
-    rest = await views.sessions(gateway, SHOOTER, NOON, NOON + DAY, after=first[0].session)
-    before = await views.sessions(gateway, SHOOTER, NOON, NOON + timedelta(hours=2))
+    both = await results.sessions(gateway, SHOOTER, NOON, NOON + DAY)
+    first = await results.sessions(gateway, SHOOTER, NOON, NOON + DAY, limit=1)
+    rest = await results.sessions(gateway, SHOOTER, NOON, NOON + DAY, after=first[0].session)
+    before = await results.sessions(gateway, SHOOTER, NOON, NOON + timedelta(hours=2))
     await gateway.close()
     assert both == [*first, *rest]
     assert [one.session for one in both] == [UUID(int=1), UUID(int=2)]
@@ -76,9 +77,9 @@ async def test_sessions_are_listed_by_period_and_page(database: Database) -> Non
 async def test_progress_tells_each_sessions_mean_and_how_sure_it_is(database: Database) -> None:
     await told(database)
     gateway = await database.connect("gateway")
-    progress = await views.progress(gateway, SHOOTER, NOON - DAY, NOON + DAY, "air-pistol-10m")
+    found = await progress.progress(gateway, SHOOTER, NOON - DAY, NOON + DAY, "air-pistol-10m")
     await gateway.close()
-    first, second = progress.sessions
+    first, second = found.sessions
     assert first.shots == 6
     assert abs(first.mean_score - 51.1 / 6) < 1e-9
     assert first.low is not None
@@ -97,3 +98,50 @@ async def test_the_gateway_reads_nothing_but_the_views(database: Database) -> No
     )
     await gateway.close()
     assert {row["relname"] for row in readable} == {"sessions", "shots"}
+
+
+async def test_a_session_is_told_as_a_group_with_intervals_and_angles(database: Database) -> None:
+    connection = await database.connect("stats")
+    places = [(1_000, 9_000), (4_000, 2_000), (-3_000, 5_000), (7_000, 7_000), (0, -6_000), (-5_000, -1_000)]
+    fired = [shot(n, x_um=x, y_um=y, at_s=n) for n, (x, y) in enumerate(places, start=1)]
+    sighter = shot(8, x_um=90_000, kind="sighter", at_s=8)
+    await Stats(connection).hear(started(1), *fired, shot(7, miss=True, at_s=7), sighter, finished(1))
+    await connection.close()
+    gateway = await database.connect("gateway")
+    found = await groups.statistics(gateway, UUID(int=1), SHOOTER, confidence=0.9)
+    wider = await groups.statistics(gateway, UUID(int=1), None, confidence=0.99)
+    await gateway.close()
+    assert found is not None
+    assert wider is not None
+    assert (found.shots, found.misses, found.complete, found.distance_m) == (6, 1, True, 10)
+    spread = found.extreme_spread
+    assert spread.mm is not None
+    assert spread.moa is not None
+    assert spread.mrad is not None
+    assert abs(spread.mm.value - hypot(1, 15)) < 1e-9
+    assert abs(spread.mrad.value - hypot(1, 15) / 10) < 1e-4
+    assert abs(spread.moa.value / spread.mrad.value - 10.8 / pi) < 1e-9
+    assert found.sigma.mm is not None
+    assert wider.sigma.mm is not None
+    ends = [wider.sigma.mm.low, found.sigma.mm.low, found.sigma.mm.value, found.sigma.mm.high, wider.sigma.mm.high]
+    assert ends == sorted(end for end in ends if end is not None)
+    assert found.aim.off_aim is False
+    assert found.ten is not None
+    assert found.ten.as_set.share is not None
+    assert 0 < found.ten.as_set.share.value < 1
+    assert found.outliers.numbers == []
+
+
+async def test_what_a_session_is_too_short_to_say_has_a_reason(database: Database) -> None:
+    await told(database)
+    gateway = await database.connect("gateway")
+    one = await groups.statistics(gateway, UUID(int=2), SHOOTER, confidence=0.95)
+    none = await groups.statistics(gateway, UUID(int=3), None, confidence=0.95)
+    others = await groups.statistics(gateway, UUID(int=3), SHOOTER, confidence=0.95)
+    await gateway.close()
+    assert one is not None
+    assert (one.shots, one.sigma.mm, one.sigma.absent) == (1, None, "At least 2 shots are needed.")
+    assert one.aim.absent == one.ellipse_absent == "At least 3 shots are needed."
+    assert none is not None
+    assert (none.shots, none.centre_x.absent) == (0, "A shot is needed.")
+    assert others is None
