@@ -10,7 +10,7 @@ import pytest
 from bus import reading, tail
 from bus.bell import Bell, Ringer
 from bus.tail import ForeignEpoch, Tail, TooSlow
-from bus.tasks import running
+from bus.tasks import running, set_within
 from tests.bus import toy
 from tests.bus.test_consumer import adds
 
@@ -57,11 +57,10 @@ async def test_whoever_joins_need_not_wait_for_the_next_look(monkeypatch, pool, 
     monkeypatch.setattr(tail, "POLL_S", 3600.0)
     monkeypatch.setattr(tail, "POLL_UNHEARD_S", 3600.0)
     idle = asyncio.Event()
-    wait = tail.set_within
 
     async def waiting(event, timeout_s):
         idle.set()
-        return await wait(event, timeout_s)
+        return await set_within(event, timeout_s)
 
     monkeypatch.setattr(tail, "set_within", waiting)
     async with reading_on(pool) as live:

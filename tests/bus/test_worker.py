@@ -212,13 +212,16 @@ async def test_stopped_between_append_and_commit_it_is_ended_so_that_everybody_r
         "CREATE OR REPLACE FUNCTION bus.mark_limit() RETURNS interval LANGUAGE sql IMMUTABLE "
         "AS $$ SELECT interval '500 milliseconds' $$"
     )
-    await ask(booking, producer, range(20))
     sleeper = start(stops_in="append", stops_at=13, lease_s=0.5)
+    await until(_held_by, 1, admin)
+    successor = start(lease_s=0.5)
+    await until(_held_by, 2, admin)
+    await ask(booking, producer, range(20))
     await until(_is_stopped, sleeper)
     await toy.append(booking, producer, toy.Put(tally="late"))
     assert (await reading.read(booking, 0, ["domain"], None, 1000)).unsettled, "it holds everybody up"
-    successor = start(lease_s=0.5)
-    await until(_settled, booking)
+    async with asyncio.timeout(7):  # PostgreSQL itself would end it after ten seconds
+        await until(_settled, booking)
     await until(_at_least, 20, booking)
     assert successor.said("mark.too-old")
     sleeper.send(signal.SIGCONT)
@@ -228,6 +231,14 @@ async def test_stopped_between_append_and_commit_it_is_ended_so_that_everybody_r
         assert process.wait() == 0
     await each_once_and_in_order(booking, 20)
     await admin.close()
+
+
+async def _held_by(workers: int, admin: asyncpg.Connection) -> bool:
+    """Whether so many workers are there, one at work and the others standing by."""
+    found = await admin.fetchval(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE '%/lease'"
+    )
+    return bool(found == workers)
 
 
 async def _is_stopped(process: Process) -> bool:
@@ -296,6 +307,14 @@ async def test_what_lies_above_an_open_append_is_done_without_a_ring_once_that_e
     monkeypatch, database, booking, producer
 ):
     monkeypatch.setattr(worker_module, "POLL_S", 3600.0)
+    batches: list[reading.Batch] = []
+    read = reading.read
+
+    async def noting(*args):
+        batches.append(await read(*args))
+        return batches[-1]
+
+    monkeypatch.setattr(reading, "read", noting)
     slow = await database.connect("booking")
     async with working(database.url("booking")) as worker:
         await until(_listens, worker)
@@ -304,9 +323,14 @@ async def test_what_lies_above_an_open_append_is_done_without_a_ring_once_that_e
         await toy.append(slow, producer, *adds(1))
         await toy.append(booking, producer, *adds(2))
         await booking.execute("NOTIFY firingline")
+        await until(_unsettled, batches)
         await transaction.rollback()
         await until(_at_least, 1, booking)
     await slow.close()
+
+
+async def _unsettled(batches: list[reading.Batch]) -> bool:
+    return bool(batches) and batches[-1].unsettled
 
 
 async def test_when_all_its_connections_are_ended_again_and_again_it_comes_back(database, booking, producer):
@@ -332,17 +356,28 @@ async def test_when_its_way_falls_silent_it_lets_go_in_bounded_time_and_comes_ba
     monkeypatch.setattr(connection_module, "COMMAND_TIMEOUT_S", 0.3)
     monkeypatch.setattr(connection_module, "CONNECT_TIMEOUT_S", 0.5)
     monkeypatch.setattr(connection_module, "CLOSE_TIMEOUT_S", 0.1)
-    async with proxy_before(database.url("booking")) as proxy, working(proxy.through(database.url("booking"))):
+    async with (
+        proxy_before(database.url("booking")) as proxy,
+        working(proxy.through(database.url("booking"))) as worker,
+    ):
+        turns = 0
+        turn = worker._turn
+
+        async def counting(stopping: asyncio.Event) -> None:
+            nonlocal turns
+            turns += 1
+            await turn(stopping)
+
+        async def began_anew() -> bool:
+            return turns > 0
+
+        monkeypatch.setattr(worker, "_turn", counting)
         for round_ in range(3):
             await ask(booking, producer, range(round_ * 20, round_ * 20 + 20))
             await until(_at_least, round_ * 20 + 1, booking)
-            before = proxy.connections
+            turns = 0
             proxy.silence()
-            await until(_more_connections, proxy, before)
+            await until(began_anew)
             proxy.speak()
         await until(_at_least, 60, booking)
     await each_once_and_in_order(booking, 60)
-
-
-async def _more_connections(proxy, before: int) -> bool:
-    return bool(proxy.connections > before)
