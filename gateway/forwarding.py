@@ -25,6 +25,7 @@ class Credentials(Body):
 
     login: Annotated[str, StringConstraints(min_length=1, max_length=254)]
     password: Annotated[str, StringConstraints(min_length=1, max_length=1024)]
+    code: Annotated[str, StringConstraints(min_length=1, max_length=64)] | None = None
 
 
 class Attempt(Credentials):

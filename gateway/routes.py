@@ -67,6 +67,19 @@ PEOPLE: Final = (
         "Change your password; every login ends, and the answer has the tokens of a new one.", {200: bodies.Tokens},
         ANYBODY, body=bodies.PasswordChange, repeatable=False,
     ),
+    forwards(
+        "POST", "/v1/me/second-factor", "/people/{me}/second-factor", "Get what makes codes, to log in with besides "
+        "the password.", {201: bodies.SecondFactor}, ANYBODY, body=bodies.PasswordProof, repeatable=False,
+    ),
+    forwards(
+        "POST", "/v1/me/second-factor/confirm", "/people/{me}/second-factor/confirm",
+        "Confirm it by a first code; from now on logins ask for one.", {200: bodies.RecoveryCodes}, ANYBODY,
+        body=bodies.CodeProof, repeatable=False,
+    ),
+    forwards(
+        "POST", "/v1/me/second-factor/remove", "/people/{me}/second-factor/remove", "Log in without codes again.",
+        {204: None}, ANYBODY, body=bodies.FullProof, repeatable=False,
+    ),
     forwards("GET", "/v1/me/sessions", "/people/{me}/sessions", "Show your logins.", {200: bodies.Logins}, ANYBODY),
     forwards("DELETE", "/v1/me/sessions", "/people/{me}/sessions", "End all your logins.", {204: None}, ANYBODY),
     forwards(
@@ -129,6 +142,7 @@ ARMOURY: Final = (
         "/v1/weapons/{weapon}/handovers", read.handovers, armory_views.CustodyBook, only("armourer", "admin"),
         of="armory",
     ),
+    asks("POST", "/v1/weapons/{weapon}/handovers/correct", armory.CorrectHandover, only("armourer", "admin")),
     shows(
         "/v1/ammunition", read.ammunition, Listing[armory_views.AmmunitionView], only("armourer", "admin"),
         of="armory",
@@ -144,7 +158,6 @@ MONEY: Final = (
         query=read.InvoicesQuery, of="payment",
     ),
     shows("/v1/invoices/{invoice}", read.invoice, payment_views.InvoiceView, own_invoices, of="payment"),
-    asks("POST", "/v1/weapons/{weapon}/handovers/correct", armory.CorrectHandover, only("armourer", "admin")),
     asks("POST", "/v1/invoices/{invoice}/payments", payment.TakePayment, only("cashier", "admin"),
          result="/v1/invoices/{invoice}"),
     asks("POST", "/v1/invoices/{invoice}/refunds", payment.PayRefund, only("cashier", "admin"),

@@ -27,8 +27,9 @@ COMMANDS: Final = {
     "simulate": Entry("simulation.range_day:simulate", "Play a whole range day and check that all is right."),
     "target": Entry("simulation.target:target", "Play a shot file as a real electronic target would."),
     "replay": Entry("ops.analyst:replay", "Print what happened, as one JSON object a line."),
-    "rebuild": Entry("ops.analyst:rebuild", "Replay the log into a service's tables, beside or in place."),
     "custody": Entry("ops.custody:custody", "Check the custody book: verify."),
+    "rebuild": Entry("ops.analyst:rebuild", "Replay the log into a service's tables, beside or in place."),
+    "keys": Entry("ops.keys:keys", "List or change the keys with which auth signs tokens."),
     "messages": Entry("ops.messages.command:messages", "Tell every message, or write the files that do."),
     "bench": Entry("bench.run:bench", "Measure, each number beside its limit."),
 }

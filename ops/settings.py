@@ -18,11 +18,15 @@ VARIABLES: Final = {
     "port": "FIRINGLINE_PORT",
     "auth_host": "FIRINGLINE_AUTH_HOST",
     "auth_port": "FIRINGLINE_AUTH_PORT",
+    "metrics_host": "FIRINGLINE_METRICS_HOST",
+    "metrics_port": "FIRINGLINE_METRICS_PORT",
     "postgres_port": "FIRINGLINE_POSTGRES_PORT",
     "postgres_user": "FIRINGLINE_POSTGRES_USER",
     "log_level": "FIRINGLINE_LOG_LEVEL",
+    "staff_second_factor": "FIRINGLINE_STAFF_SECOND_FACTOR",
 }
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
+SECOND_FACTOR: Final = ("optional", "required")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,9 +39,12 @@ class Settings:
     port: int = 8080
     auth_host: str = "127.0.0.1"
     auth_port: int = 8081
+    metrics_host: str = "127.0.0.1"
+    metrics_port: int = 0
     postgres_port: int = 0
     postgres_user: str = "nobody"
     log_level: str = "info"
+    staff_second_factor: str = "optional"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "home", self.home.absolute())
@@ -54,9 +61,12 @@ class Settings:
             port=_port(VARIABLES["port"], text("port")),
             auth_host=text("auth_host"),
             auth_port=_port(VARIABLES["auth_port"], text("auth_port")),
+            metrics_host=text("metrics_host"),
+            metrics_port=_port(VARIABLES["metrics_port"], text("metrics_port")),
             postgres_port=_port(VARIABLES["postgres_port"], text("postgres_port")),
             postgres_user=text("postgres_user"),
             log_level=_one_of(LOG_LEVELS, VARIABLES["log_level"], text("log_level")),
+            staff_second_factor=_one_of(SECOND_FACTOR, VARIABLES["staff_second_factor"], text("staff_second_factor")),
         )
 
     @property

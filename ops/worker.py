@@ -77,6 +77,7 @@ async def _work_as_auth(settings: Settings, stopping: asyncio.Event) -> None:
             host=settings.auth_host,
             port=settings.auth_port,
             bootstrap_secret=load(settings.home, "auth").secret,
+            staff_needs_second_factor=settings.staff_second_factor == "required",
         ):
             await made.run(stopping)
 

@@ -18,7 +18,7 @@ from handlers.auth.vault import Vault
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """A person whose token was verified, with the roles of this moment, whatever the token says."""
+    """A person whose token was verified, with those of its roles that are the person's at this moment."""
 
     person: UUID
     roles: frozenset[Role]
@@ -36,6 +36,7 @@ class Desk:
     outbox: Outbox
     signer: Signer
     hasher: Hasher
+    staff_needs_second_factor: bool = False
 
     @property
     def vault(self) -> Vault:

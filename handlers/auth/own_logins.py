@@ -10,7 +10,7 @@ import structlog
 
 from bus.errors import Rejected
 from bus.identity import uuid7
-from handlers.auth import model, passwords, sessions, store, throttle
+from handlers.auth import model, passwords, second_factor, sessions, store, throttle
 from handlers.auth import session_store as rows
 from handlers.auth.desk import Caller, Desk, now
 from handlers.auth.model import PersonUnknown
@@ -48,7 +48,7 @@ async def end_sessions(desk: Desk, caller: Caller) -> None:
         await sessions.revoke_tokens(desk, connection, caller.person, logins=True)
 
 
-async def change_password(desk: Desk, caller: Caller, old: str, new: str) -> LoggedIn:
+async def change_password(desk: Desk, caller: Caller, old: str, new: str, code: str | None = None) -> LoggedIn:
     """Changes the password, ends every login, and opens the one that goes on here.
 
     Tries are slowed down like logins, so that a stolen access token does not help to guess the password.
@@ -72,12 +72,12 @@ async def change_password(desk: Desk, caller: Caller, old: str, new: str) -> Log
         if not await rows.replace_password_hash(connection, account, password_hash):
             raise PasswordWrong
         at = await now(connection)
+        proved = await second_factor.prove(desk, connection, caller.person, code, at)
         await throttle.forgive(connection, keys, at)
         revoked = model.revoked(caller.person, standing, at, logins=True)
         since = revoked.issued_before
-        opened = await sessions.open_session(
-            desk, connection, caller.person, replace(standing, tokens_since=since, logins_since=since), at
-        )
+        standing = replace(standing, tokens_since=since, logins_since=since)
+        opened = await sessions.open_session(desk, connection, caller.person, standing, at, second_factor=proved)
         await desk.outbox.say(connection, [revoked], actor=caller.actor, correlation=uuid7())
     log.info("sessions.password-changed", person=str(caller.person))
     return opened

@@ -29,6 +29,7 @@ class Held:
     opened_at: datetime
     session_expires_at: datetime
     closed_at: datetime | None
+    second_factor: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +72,21 @@ async def replace_password_hash(connection: Connection, account: Account, passwo
 
 
 async def insert_session(
-    connection: Connection, session: UUID, person: UUID, opened_at: datetime, expires_at: datetime
+    connection: Connection,
+    session: UUID,
+    person: UUID,
+    opened_at: datetime,
+    expires_at: datetime,
+    *,
+    second_factor: bool,
 ) -> None:
     await connection.execute(
-        "INSERT INTO session (session, person, opened_at, expires_at) VALUES ($1, $2, $3, $4)",
+        "INSERT INTO session (session, person, opened_at, expires_at, second_factor) VALUES ($1, $2, $3, $4, $5)",
         session,
         person,
         opened_at,
         expires_at,
+        second_factor,
     )
 
 
@@ -107,7 +115,7 @@ async def lock_token(connection: Connection, token_hash: bytes) -> Held | None:
     row = await connection.fetchrow(
         """
         SELECT t.session, s.person, t.expires_at, t.spent_at, s.opened_at,
-               s.expires_at AS session_expires_at, s.closed_at
+               s.expires_at AS session_expires_at, s.closed_at, s.second_factor
         FROM refresh_token AS t JOIN session AS s ON s.session = t.session
         WHERE t.token_hash = $1
         FOR UPDATE OF t, s

@@ -16,7 +16,7 @@ import structlog
 from bus.connection import Connection
 from bus.errors import Rejected
 from bus.identity import uuid7
-from handlers.auth import model, store, throttle
+from handlers.auth import model, second_factor, store, throttle
 from handlers.auth import session_store as rows
 from handlers.auth.desk import Desk, now
 from handlers.auth.events import Role
@@ -30,6 +30,7 @@ SESSION_LASTS: Final = timedelta(days=30)
 REFRESH_TOKEN_LASTS: Final = timedelta(days=7)
 GRACE: Final = timedelta(seconds=10)  # a client that did not get the answer may ask again
 TOKEN_BYTES: Final = 32
+MORE_THAN_A_PASSWORD: Final[frozenset[Role]] = frozenset({"armourer", "cashier", "admin"})  # weapons, money, roles
 
 log = structlog.get_logger(__name__)
 
@@ -43,6 +44,15 @@ class LoggedIn:
     access_token: str
     refresh_token: str
     refresh_expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class _Session:
+    """What a session says of the tokens that come from it."""
+
+    person: UUID
+    expires_at: datetime
+    second_factor: bool
 
 
 class Verdict(Enum):
@@ -62,7 +72,7 @@ class RefreshRefused(Rejected):
     """This login has ended: log in again."""
 
 
-async def log_in(desk: Desk, login: str, password: str, address: str) -> LoggedIn:
+async def log_in(desk: Desk, login: str, password: str, address: str, code: str | None = None) -> LoggedIn:
     """Opens a session. Unknown names and wrong passwords get the same answer after the same work."""
     desk.hasher.must_have_room()
     keys = throttle.keys_of(desk.vault, one_spelling(login), address)
@@ -80,10 +90,11 @@ async def log_in(desk: Desk, login: str, password: str, address: str) -> LoggedI
         if standing is None or standing.disabled:  # since a moment ago
             raise LoginRefused
         at = await now(connection)
+        proved = await second_factor.prove(desk, connection, account.person, code, at)
         await throttle.forgive(connection, keys, at)
         if stronger is not None:
             await rows.replace_password_hash(connection, account, stronger)
-        opened = await open_session(desk, connection, account.person, standing, at)
+        opened = await open_session(desk, connection, account.person, standing, at, second_factor=proved)
     log.info("sessions.opened", person=str(opened.person))
     return opened
 
@@ -105,7 +116,8 @@ async def refresh(desk: Desk, token: str) -> LoggedIn:
         elif verdict is Verdict.STOLEN:
             await rows.close_session(connection, held.session, at, "reuse")
         if standing is not None and verdict in {Verdict.FRESH, Verdict.AGAIN}:
-            return _tokens(desk, held.person, standing, successor, at, held.session_expires_at)
+            session = _Session(held.person, held.session_expires_at, held.second_factor)
+            return _tokens(desk, session, standing, successor, at)
     # What was closed stays closed: the transaction is over.
     log.warning("sessions.refresh-refused", verdict=verdict.value, session=str(held.session))
     if verdict is Verdict.STOLEN:
@@ -145,13 +157,16 @@ def judge(held: Held, standing: Standing | None, at: datetime, *, successor_unsp
     return Verdict.FRESH if at < held.expires_at else Verdict.ENDED
 
 
-async def open_session(desk: Desk, connection: Connection, person: UUID, standing: Standing, at: datetime) -> LoggedIn:
+async def open_session(
+    desk: Desk, connection: Connection, person: UUID, standing: Standing, at: datetime, *, second_factor: bool
+) -> LoggedIn:
     """Opens a session that counts, however short ago all others were ended."""
     opened_at = _not_before(standing.logins_since, at)
     session, token = uuid7(), secrets.token_urlsafe(TOKEN_BYTES)
-    await rows.insert_session(connection, session, person, opened_at, opened_at + SESSION_LASTS)
-    await _hand_out(connection, token, session, at, opened_at + SESSION_LASTS)
-    return _tokens(desk, person, standing, token, at, opened_at + SESSION_LASTS)
+    expires_at = opened_at + SESSION_LASTS
+    await rows.insert_session(connection, session, person, opened_at, expires_at, second_factor=second_factor)
+    await _hand_out(connection, token, session, at, expires_at)
+    return _tokens(desk, _Session(person, expires_at, second_factor), standing, token, at)
 
 
 async def _hand_out(
@@ -161,17 +176,17 @@ async def _hand_out(
     await rows.insert_token(connection, secret_hash(token), session, expires_at)
 
 
-def _tokens(
-    desk: Desk, person: UUID, standing: Standing, token: str, at: datetime, session_expires_at: datetime
-) -> LoggedIn:
+def _tokens(desk: Desk, session: _Session, standing: Standing, token: str, at: datetime) -> LoggedIn:
+    """Where staff needs a second factor, a login without one is good for what a shooter may do."""
     issued_at = _not_before(standing.tokens_since, at)
-    roles = sorted(standing.roles)
+    withheld = MORE_THAN_A_PASSWORD if desk.staff_needs_second_factor and not session.second_factor else frozenset()
+    person, roles = session.person, sorted(standing.roles - withheld)
     return LoggedIn(
         person=person,
         roles=roles,
         access_token=user_token(desk.signer.key_at(issued_at), person, roles, issued_at),
         refresh_token=token,
-        refresh_expires_at=min(at + REFRESH_TOKEN_LASTS, session_expires_at),
+        refresh_expires_at=min(at + REFRESH_TOKEN_LASTS, session.expires_at),
     )
 
 

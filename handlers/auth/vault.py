@@ -21,7 +21,7 @@ KEY_BYTES: Final = 32
 NONCE_BYTES: Final = 12
 FORM: Final = b"\x01"  # AES-256-GCM, nonce first; another form would begin with another byte
 
-Purpose = Literal["login", "attempt", "licence", "refresh"]
+Purpose = Literal["login", "attempt", "licence", "recovery", "refresh"]
 """What a keyed hash is for: equal texts have unequal hashes for each."""
 
 
@@ -55,7 +55,7 @@ class Vault:
     def __init__(self, master_key: bytes) -> None:
         self.keys = Seal(_derived(master_key, "keys"))
         self._hash_keys = {
-            purpose: _derived(master_key, purpose) for purpose in ("login", "attempt", "licence", "refresh")
+            purpose: _derived(master_key, purpose) for purpose in ("login", "attempt", "licence", "recovery", "refresh")
         }
 
     def fingerprint(self, purpose: Purpose, *parts: str) -> bytes:

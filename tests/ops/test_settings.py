@@ -28,9 +28,12 @@ def test_every_variable_sets_its_field(tmp_path: Path) -> None:
         "FIRINGLINE_PORT": "81",
         "FIRINGLINE_AUTH_HOST": "auth",
         "FIRINGLINE_AUTH_PORT": "82",
+        "FIRINGLINE_METRICS_HOST": "::1",
+        "FIRINGLINE_METRICS_PORT": "9100",
         "FIRINGLINE_POSTGRES_PORT": "83",
         "FIRINGLINE_POSTGRES_USER": "marksman",
         "FIRINGLINE_LOG_LEVEL": "debug",
+        "FIRINGLINE_STAFF_SECOND_FACTOR": "required",
     }
     assert given.keys() == set(VARIABLES.values())
     settings = Settings.from_environment(given)
@@ -43,7 +46,12 @@ def test_empty_variables_count_as_absent() -> None:
 
 @pytest.mark.parametrize(
     ("variable", "text"),
-    [("FIRINGLINE_PORT", "http"), ("FIRINGLINE_AUTH_PORT", "65536"), ("FIRINGLINE_LOG_LEVEL", "loud")],
+    [
+        ("FIRINGLINE_PORT", "http"),
+        ("FIRINGLINE_AUTH_PORT", "65536"),
+        ("FIRINGLINE_LOG_LEVEL", "loud"),
+        ("FIRINGLINE_STAFF_SECOND_FACTOR", "maybe"),
+    ],
 )
 def test_a_wrong_value_is_one_sentence(variable: str, text: str) -> None:
     with pytest.raises(Refusal, match=f"^{variable} is .*, not '{text}'.$"):

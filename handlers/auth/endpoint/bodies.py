@@ -68,6 +68,7 @@ class Attempt(Body):
 
     login: Annotated[str, StringConstraints(min_length=1, max_length=254)]
     password: Password
+    code: Secret | None = None
     address: Address
 
 
@@ -82,6 +83,25 @@ class PasswordChange(Body):
 
     old_password: Password
     new_password: Password
+    code: Secret | None = None
+
+
+class PasswordProof(Body):
+    """The password once more."""
+
+    password: Password
+
+
+class CodeProof(Body):
+    """The code that is shown now."""
+
+    code: Secret
+
+
+class FullProof(PasswordProof):
+    """The password once more, and a code, or one of the recovery codes."""
+
+    code: Secret
 
 
 class LicenceEntry(Body):
@@ -148,6 +168,19 @@ class Logins(BaseModel):
     """Every login that goes on."""
 
     items: list[OpenLogin]
+
+
+class SecondFactor(BaseModel):
+    """What makes codes, told this once: the secret to be typed, or the address that a QR code shows an app."""
+
+    secret: str
+    uri: str
+
+
+class RecoveryCodes(BaseModel):
+    """Codes for who has lost what makes the others, each good once; told this once."""
+
+    recovery_codes: list[str]
 
 
 class RecordedLicence(BaseModel):

@@ -15,7 +15,18 @@ from aiohttp.typedefs import Handler
 from bus.connection import PASSING, is_away
 from bus.errors import Later, Rejected
 from bus.tokens import TokenRefused
-from handlers.auth import devices, enrolment, model, own_logins, passwords, people, recording, sessions, throttle
+from handlers.auth import (
+    devices,
+    enrolment,
+    model,
+    own_logins,
+    passwords,
+    people,
+    recording,
+    second_factor,
+    sessions,
+    throttle,
+)
 
 MEDIA_TYPE: Final = "application/problem+json"
 AWAY_RETRY_AFTER_S: Final = 2
@@ -36,6 +47,11 @@ STATUS: Final[Mapping[type[Rejected], int]] = {
     people.LoginTaken: 409,
     recording.CategoryUnknown: 422,
     recording.ValidityEmpty: 422,
+    second_factor.ProofRefused: 403,
+    second_factor.SecondFactorMissing: 409,
+    second_factor.SecondFactorNeeded: 401,
+    second_factor.SecondFactorThere: 409,
+    second_factor.SecondFactorWrong: 401,
     sessions.LoginRefused: 401,
     sessions.RefreshRefused: 401,
     throttle.TooManyLogins: 429,

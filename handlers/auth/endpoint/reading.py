@@ -56,7 +56,7 @@ async def caller_of(request: web.Request, desk: Desk) -> Caller:
         raise TokenRefused("nobody is known by this id, or may use it")
     if standing.tokens_since is not None and claims.issued_at < standing.tokens_since:
         raise TokenRefused("revoked")
-    return Caller(claims.person, standing.roles)
+    return Caller(claims.person, standing.roles & set(claims.roles))
 
 
 async def owner_of(request: web.Request, desk: Desk) -> Caller:

@@ -8,7 +8,7 @@ from aiohttp import web
 from pydantic import BaseModel
 
 from bus.tokens import DeviceClaims, UserClaims
-from handlers.auth import devices, enrolment, own_logins, people, recording, sessions
+from handlers.auth import devices, enrolment, own_logins, people, recording, second_factor, sessions
 from handlers.auth.desk import Desk
 from handlers.auth.endpoint import bodies
 from handlers.auth.endpoint.reading import body_of, caller_of, id_in_path, owner_of
@@ -36,7 +36,8 @@ async def bootstrap(request: web.Request) -> web.Response:
 async def log_in(request: web.Request) -> web.Response:
     body = await body_of(request, bodies.Attempt)
     password = body.password.get_secret_value()
-    return _tokens(await sessions.log_in(request.app[DESK], body.login, password, body.address))
+    code = None if body.code is None else body.code.get_secret_value()
+    return _tokens(await sessions.log_in(request.app[DESK], body.login, password, body.address, code))
 
 
 async def refresh(request: web.Request) -> web.Response:
@@ -73,7 +74,32 @@ async def change_password(request: web.Request) -> web.Response:
     caller = await owner_of(request, desk)
     body = await body_of(request, bodies.PasswordChange)
     old, new = body.old_password.get_secret_value(), body.new_password.get_secret_value()
-    return _tokens(await own_logins.change_password(desk, caller, old, new))
+    code = None if body.code is None else body.code.get_secret_value()
+    return _tokens(await own_logins.change_password(desk, caller, old, new, code))
+
+
+async def enrol_second_factor(request: web.Request) -> web.Response:
+    desk = request.app[DESK]
+    caller = await owner_of(request, desk)
+    body = await body_of(request, bodies.PasswordProof)
+    enrolled = await second_factor.enrol(desk, caller, body.password.get_secret_value())
+    return _answer(bodies.SecondFactor(secret=enrolled.secret, uri=enrolled.uri), 201)
+
+
+async def confirm_second_factor(request: web.Request) -> web.Response:
+    desk = request.app[DESK]
+    caller = await owner_of(request, desk)
+    body = await body_of(request, bodies.CodeProof)
+    codes = await second_factor.confirm(desk, caller, body.code.get_secret_value())
+    return _answer(bodies.RecoveryCodes(recovery_codes=list(codes)))
+
+
+async def remove_second_factor(request: web.Request) -> web.Response:
+    desk = request.app[DESK]
+    caller = await owner_of(request, desk)
+    body = await body_of(request, bodies.FullProof)
+    await second_factor.remove(desk, caller, body.password.get_secret_value(), body.code.get_secret_value())
+    return web.Response(status=204)
 
 
 async def read_person(request: web.Request) -> web.Response:
@@ -130,6 +156,9 @@ ROUTES: Final = (
     web.delete("/people/{person}/sessions", end_sessions),
     web.delete("/people/{person}/sessions/{session}", end_session),
     web.put("/people/{person}/password", change_password),
+    web.post("/people/{person}/second-factor", enrol_second_factor),
+    web.post("/people/{person}/second-factor/confirm", confirm_second_factor),
+    web.post("/people/{person}/second-factor/remove", remove_second_factor),
     web.post("/people/{person}/licences", record_licence),
     web.post("/sessions", log_in),
     web.post("/sessions/refresh", refresh),

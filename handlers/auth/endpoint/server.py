@@ -40,9 +40,10 @@ async def serve(
     port: int,
     bootstrap_secret: str,
     hasher: Hasher | None = None,
+    staff_needs_second_factor: bool = False,
 ) -> AsyncIterator[int]:
     """Serves until the context is left; gives the port, which is a free one where 0 was asked for."""
-    desk = Desk(pool, outbox, signer, hasher or Hasher())
+    desk = Desk(pool, outbox, signer, hasher or Hasher(), staff_needs_second_factor)
     runner = web.AppRunner(
         application(desk, bootstrap_secret),
         access_log=None,

@@ -143,7 +143,7 @@ def received(message: Message, by: str, at: datetime = datetime(2026, 6, 1, tzin
 
 @asynccontextmanager
 async def open_counter(
-    database: Database, master_key_file: Path, hasher: Hasher | None = None
+    database: Database, master_key_file: Path, hasher: Hasher | None = None, *, staff_needs_second_factor: bool = False
 ) -> AsyncIterator[Counter]:
     async with AsyncExitStack() as stack:
         pool = await connect_pool(database.url("auth"), "auth", most=8)
@@ -162,6 +162,7 @@ async def open_counter(
                 port=0,
                 bootstrap_secret=BOOTSTRAP_SECRET,
                 hasher=hasher or quick_hasher(),
+                staff_needs_second_factor=staff_needs_second_factor,
             )
         )
         http = await stack.enter_async_context(aiohttp.ClientSession())

@@ -226,6 +226,7 @@ HELD = Held(
     opened_at=NOON - timedelta(days=1),
     session_expires_at=NOON + timedelta(days=30),
     closed_at=None,
+    second_factor=False,
 )
 
 
