@@ -880,6 +880,7 @@ CREATE TABLE auth.session (
     -- logout: the person ended it; reuse: a spent refresh token came again, so somebody else may have it;
     -- ended: the person ended it from another login
     closed_by  text        CHECK (closed_by IN ('logout', 'reuse', 'ended')),
+    second_factor boolean  NOT NULL,  -- it was opened with a code besides the password
     CHECK ((closed_at IS NULL) = (closed_by IS NULL))
 );
 CREATE INDEX session_expires ON auth.session (expires_at);
@@ -893,9 +894,6 @@ CREATE TABLE auth.refresh_token (
 );
 CREATE INDEX refresh_token_session ON auth.refresh_token (session);
 
--- How often a login failed of late, by account, by address, and by both; only keyed hashes of either.
-CREATE TABLE auth.login_attempt (
-    key          bytea       PRIMARY KEY CHECK (octet_length(key) = 32),
 -- What makes a person's codes, sealed under that person's key. Each time step is taken once, the latest is last_step.
 CREATE TABLE auth.second_factor (
     person       uuid        PRIMARY KEY,
@@ -911,6 +909,9 @@ CREATE TABLE auth.recovery_code (
 );
 CREATE INDEX recovery_code_person ON auth.recovery_code (person);
 
+-- How often a login failed of late, by account, by address, and by both; only keyed hashes of either.
+CREATE TABLE auth.login_attempt (
+    key          bytea       PRIMARY KEY CHECK (octet_length(key) = 32),
     failures     integer     NOT NULL CHECK (failures >= 0),
     next_at      timestamptz NOT NULL,  -- before then a try is turned away unread
     last_at      timestamptz NOT NULL,
@@ -971,7 +972,8 @@ GRANT SELECT ON auth.roles, auth.revocations, auth.licences, auth.entitlements, 
 TO firingline_auth, firingline_gateway;
 GRANT SELECT, INSERT, UPDATE, DELETE ON
     auth.person, auth.licence, auth.entitlement, auth.device, auth.person_key, auth.account, auth.session,
-    auth.refresh_token, auth.login_attempt, auth.licence_document, auth.device_secret
+    auth.refresh_token, auth.login_attempt, auth.licence_document, auth.device_secret,
+    auth.second_factor, auth.recovery_code
 TO firingline_auth;
 GRANT SELECT, INSERT, UPDATE ON auth.signing_key TO firingline_auth;
 GRANT SELECT, INSERT ON auth.bootstrap TO firingline_auth;
@@ -1223,15 +1225,40 @@ CREATE TABLE armory.weapon_type (
     weapon_class text    NOT NULL,
     calibre      text    NOT NULL,
     title        text    NOT NULL,
-    units        integer NOT NULL CHECK (units >= 0)
+    units        integer NOT NULL CHECK (units >= 0),
+    service_after_rounds integer CHECK (service_after_rounds > 0)  -- none: by rounds, no service is ever due
 );
 
--- The register: every weapon the club has. The unique index also finds the units of a type.
+-- The register: every weapon the club has. The unique index also finds the units of a type. A weapon is fit for use
+-- if it is not in quarantine and no service is due.
 CREATE TABLE armory.weapon (
     weapon      uuid PRIMARY KEY,
     weapon_type text NOT NULL REFERENCES armory.weapon_type,
     serial      text NOT NULL,
+    quarantine  text,  -- why it is kept back, if it is
+    rounds_fired         bigint NOT NULL CHECK (rounds_fired >= 0),
+    rounds_since_service bigint NOT NULL CHECK (rounds_since_service >= 0),
     UNIQUE (weapon_type, serial)
+);
+
+-- Services of a weapon, counted 1, 2, 3 …, with the rounds it had fired by then. Entries are only ever added.
+CREATE TABLE armory.service (
+    weapon               uuid        NOT NULL REFERENCES armory.weapon,
+    number               integer     NOT NULL CHECK (number > 0),
+    work                 text        NOT NULL,
+    rounds_fired         bigint      NOT NULL,
+    rounds_since_service bigint      NOT NULL,
+    serviced_by          uuid        NOT NULL,
+    serviced_at          timestamptz NOT NULL,
+    PRIMARY KEY (weapon, number)
+);
+
+-- Days that were closed, with every weapon of the range back.
+CREATE TABLE armory.day_closing (
+    range     text        NOT NULL,
+    closed_at timestamptz NOT NULL,
+    closed_by uuid        NOT NULL,
+    PRIMARY KEY (range, closed_at)
 );
 
 -- Cartridges that lie in the armoury, by calibre: stocked - issued + returned.
@@ -1244,6 +1271,7 @@ CREATE TABLE armory.ammunition (
 CREATE TABLE armory.reservation (
     booking     uuid      PRIMARY KEY,
     person      uuid      NOT NULL,
+    range       text      NOT NULL,
     weapon_type text      NOT NULL REFERENCES armory.weapon_type,
     during      tstzrange NOT NULL CHECK (
         NOT isempty(during) AND NOT lower_inf(during) AND NOT upper_inf(during)
@@ -1263,7 +1291,9 @@ CREATE TABLE armory.known_booking (
 
 -- The custody book: every handover of a weapon, from whom to whom. Entries are only ever added. A weapon's entries
 -- count 1, 2, 3 … without a gap; the odd ones are issues, the even ones returns, so the two alternate and there is
--- one holder at any time.
+-- one holder at any time. An entry that was wrong is taken back by another, which says which and why. `hash` is SHA-256
+-- over the hash of the entry before (of the first: 32 zero bytes) and the entry's content as handlers/armory/model/chain.py
+-- writes it down: an entry that is changed, swapped or taken out breaks the chain.
 CREATE TABLE armory.handover (
     weapon      uuid        NOT NULL REFERENCES armory.weapon,
     entry       integer     NOT NULL CHECK (entry > 0),
@@ -1274,17 +1304,17 @@ CREATE TABLE armory.handover (
     to_person   uuid        NOT NULL CHECK (to_person <> from_person),  -- it takes two
     rounds      integer     NOT NULL CHECK (rounds >= 0),  -- cartridges that went along
     at          timestamptz NOT NULL,
+    corrects    integer     CHECK (corrects = entry - 1),
+    reason      text,
+    hash        bytea       NOT NULL CHECK (octet_length(hash) = 32),
     PRIMARY KEY (weapon, entry),
+    CHECK (num_nulls(corrects, reason) IN (0, 2)),
     FOREIGN KEY (weapon, previous) REFERENCES armory.handover (weapon, entry)
 );
 CREATE INDEX handover_of_booking ON armory.handover (booking);
 
 -- A weapon's time out of the armoury, begun by the entry of the custody book of that number. States: out (returned_at
-    corrects    integer     CHECK (corrects = entry - 1),
-    reason      text,
-    hash        bytea       NOT NULL CHECK (octet_length(hash) = 32),
 -- is null) -> returned. Issued cartridges are either returned or fired.
-    CHECK (num_nulls(corrects, reason) IN (0, 2)),
 CREATE TABLE armory.loan (
     weapon          uuid        NOT NULL,
     entry           integer     NOT NULL,
@@ -1315,7 +1345,9 @@ CREATE VIEW armory.weapon_types AS
 
 CREATE VIEW armory.weapons AS
     SELECT w.weapon, w.weapon_type, t.weapon_class, t.calibre, t.title, w.serial,
-           l.holder AS out_with, l.booking AS out_for, l.issued_by, l.issued_at, l.rounds_issued
+           l.holder AS out_with, l.booking AS out_for, l.issued_by, l.issued_at, l.rounds_issued,
+           w.quarantine, w.rounds_fired, w.rounds_since_service, t.service_after_rounds,
+           w.rounds_since_service >= t.service_after_rounds IS TRUE AS service_due
     FROM armory.weapon AS w
     JOIN armory.weapon_type AS t USING (weapon_type)
     LEFT JOIN armory.loan AS l ON l.weapon = w.weapon AND l.returned_at IS NULL;
@@ -1329,6 +1361,26 @@ CREATE VIEW armory.reservations AS
     FROM armory.reservation AS r
     JOIN armory.weapon_type AS t USING (weapon_type)
     LEFT JOIN armory.known_booking AS k USING (booking);
+
+-- Reservations that may come to nothing: at some moment of their time more are kept than there are units fit for use.
+CREATE VIEW armory.reservations_beyond_stock AS
+    SELECT r.booking, r.person, r.weapon_type, t.title, lower(r.during) AS starts_at, upper(r.during) AS ends_at,
+           t.units, crowd.kept
+    FROM armory.reservation AS r
+    JOIN armory.weapon_type AS t USING (weapon_type)
+    JOIN LATERAL (
+        SELECT max((
+            SELECT count(*) FROM armory.reservation AS o
+            WHERE o.weapon_type = r.weapon_type AND NOT o.released
+              AND o.during @> greatest(lower(i.during), lower(r.during)))) AS kept
+        FROM armory.reservation AS i
+        WHERE i.weapon_type = r.weapon_type AND NOT i.released AND i.during && r.during
+    ) AS crowd ON crowd.kept > t.units
+    WHERE NOT r.released AND upper(r.during) > now();
+
+CREATE VIEW armory.services AS
+    SELECT s.weapon, s.number, s.work, s.rounds_fired, s.rounds_since_service, s.serviced_by, s.serviced_at
+    FROM armory.service AS s;
 
 CREATE VIEW armory.handovers AS
     SELECT h.weapon, h.entry, h.kind, h.booking, h.from_person, h.to_person, h.rounds, h.at, h.corrects, h.reason,
@@ -1345,9 +1397,10 @@ GRANT USAGE ON SCHEMA armory TO firingline_armory, firingline_gateway;
 GRANT SELECT, INSERT, UPDATE, DELETE ON
     armory.weapon_type, armory.weapon, armory.ammunition, armory.reservation, armory.known_booking, armory.loan
 TO firingline_armory;
-GRANT SELECT, INSERT ON armory.handover TO firingline_armory;
+GRANT SELECT, INSERT ON armory.handover, armory.service, armory.day_closing TO firingline_armory;
 GRANT SELECT ON
-    armory.weapon_types, armory.weapons, armory.ammunition_stock, armory.reservations, armory.handovers, armory.loans
+    armory.weapon_types, armory.weapons, armory.ammunition_stock, armory.reservations, armory.handovers, armory.loans,
+    armory.reservations_beyond_stock, armory.services
 TO firingline_gateway;
 
 -- Payment -----------------------------------------------------------------------------------------------
