@@ -80,6 +80,9 @@ class ProgressQuery(History):
 
     discipline: Code
     person: UUID | None = Field(default=None, description="Whose; only staff asks for others'.")
+    split: Moment | None = Field(
+        default=None, description="What comes after is compared with what came before; the middle, if it is left out."
+    )
 
 
 async def licences(look: Look[Query]) -> Listing[auth.LicenceView]:
@@ -226,11 +229,13 @@ async def statistics(look: Look[StatisticsQuery]) -> groups.GroupStatistics | No
 
 
 async def progress(look: Look[ProgressQuery]) -> progress_views.Progress | None:
-    """Show how a shooter's mean score went, session by session."""
+    """Show how a shooter's mean score went, session by session, and whether its change is real."""
     query, person = look.query, _person(look, look.query.person)
     if person is None:
         return None
-    return await progress_views.progress(look.connection, person, query.since, query.until, query.discipline)
+    return await progress_views.progress(
+        look.connection, person, query.since, query.until, query.discipline, split_at=query.split
+    )
 
 
 def _person(look: Look[Query], named: UUID | None) -> UUID | None:

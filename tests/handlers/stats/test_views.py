@@ -145,3 +145,28 @@ async def test_what_a_session_is_too_short_to_say_has_a_reason(database: Databas
     assert none is not None
     assert (none.shots, none.centre_x.absent) == (0, "A shot is needed.")
     assert others is None
+
+
+async def test_a_change_is_told_with_how_sure_it_is(database: Database) -> None:
+    """Three days of eights, then three of tens; a session too short to say anything is left out."""
+    connection = await database.connect("stats")
+    stats = Stats(connection)
+    for day in range(7):
+        fired = 10 if day < 6 else 2
+        for n in range(fired):
+            at_s = day * 86_400 + 60 + n
+            x_um = (24_000 if day < 3 else 4_000) + 300 * (n + day)
+            await stats.hear(shot(day * 100 + n + 1, x_um=x_um, at_s=at_s))
+        await stats.hear(started(day + 1, at_s=day * 86_400), finished(day + 1, at_s=day * 86_400 + 3600))
+    await connection.close()
+    gateway = await database.connect("gateway")
+    found = await progress.progress(gateway, SHOOTER, NOON, NOON + 8 * DAY, "air-pistol-10m", split_at=NOON + 3 * DAY)
+    middle = await progress.progress(gateway, SHOOTER, NOON, NOON + 20 * DAY, "air-pistol-10m")
+    await gateway.close()
+    assert len(found.sessions) == 7
+    assert (found.change.sessions_before, found.change.sessions_after) == (3, 3)
+    assert found.change.real is True
+    assert found.change.difference is not None
+    assert 2 < found.change.difference < 3
+    assert middle.change.split_at == NOON + 10 * DAY
+    assert (middle.change.sessions_after, middle.change.real) == (0, None)
