@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
@@ -93,7 +94,7 @@ class Consumer:
 
     async def _transact(self, envelopes: Sequence[Envelope], covered: int, at: datetime) -> None:
         """Effects, messages and progress of a batch, together or not at all."""
-        desk = self._desk
+        desk, began = self._desk, time.monotonic()
         await self._trust.must_be_entitled(desk.connection, envelopes)
         waiting = [one for one in envelopes if one.stream in self._retrying]
         received = [desk.catalogue.read(one) for one in envelopes if one.stream not in self._retrying]
@@ -104,6 +105,7 @@ class Consumer:
             await desk.advance(envelopes, since=self._written, covered=covered)
             await desk.outbox.append(desk.connection, said)
         self._written = covered
+        desk.observe(len(envelopes), time.monotonic() - began)
         if said:
             desk.ring()
 

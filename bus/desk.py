@@ -13,6 +13,7 @@ from bus.errors import LeaseLost
 from bus.handling import Handling
 from bus.lease import Lease
 from bus.message import Command, Envelope
+from bus.observing import Observe, unobserved
 from bus.outbox import Outbox, Said
 from bus.service import DEFAULT_ATTEMPTS, AfterLastAttempt, Service
 
@@ -31,11 +32,13 @@ class Desk:
         lease: Lease,
         outbox: Outbox,
         ring: Callable[[], None],
+        observe: Observe = unobserved,
     ) -> None:
         self.service = service
         self.connection = connection
         self.outbox = outbox
         self.ring = ring
+        self.observe = observe
         self.consumer = service.name
         self.handling = Handling(service, outbox)
         self.catalogue = service.catalogue

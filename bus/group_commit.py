@@ -14,6 +14,7 @@ import structlog
 from bus.backoff import full_jitter
 from bus.connection import ACQUIRE_TIMEOUT_S, Connection, Pool, is_passing
 from bus.message import Command
+from bus.observing import Observe, unobserved
 from bus.outbox import Producer
 from bus.tasks import unless
 
@@ -70,10 +71,11 @@ class _Waiting:
 class GroupCommit:
     """One append in flight; what comes meanwhile is the next. An answer is given after COMMIT only."""
 
-    def __init__(self, pool: Pool, producer: Producer, ring: Callable[[], None]) -> None:
+    def __init__(self, pool: Pool, producer: Producer, ring: Callable[[], None], observe: Observe = unobserved) -> None:
         self._pool = pool
         self._producer = producer
         self._ring = ring
+        self._observe = observe
         self._buffer: list[_Waiting] = []
         self._taken: list[_Waiting] = []
         self._wanted = asyncio.Event()
@@ -107,6 +109,7 @@ class GroupCommit:
 
     async def _flush(self, together: Sequence[_Waiting]) -> bool:
         """Commits these commands; if one of them cannot be taken, the others still are. False: the database is away."""
+        began = asyncio.get_running_loop().time()
         try:
             accepted = await self._commit([one.asked for one in together])
         except Overloaded as overloaded:
@@ -120,6 +123,7 @@ class GroupCommit:
             middle = len(together) // 2
             first = await self._flush(together[:middle])
             return await self._flush(together[middle:]) and first
+        self._observe(len(together), asyncio.get_running_loop().time() - began)
         self._ring()
         for waiting, answer in zip(together, accepted, strict=True):
             if not waiting.answer.done():

@@ -18,6 +18,7 @@ from bus.consumer import Consumer
 from bus.desk import Desk
 from bus.errors import LeaseLost
 from bus.lease import Lease
+from bus.observing import Observe, unobserved
 from bus.outbox import Outbox
 from bus.producer import Registration
 from bus.service import Service
@@ -56,6 +57,7 @@ class Worker:
         self.registration = registration
         self._trust = trust
         self.outbox = outbox
+        self.observe: Observe = unobserved  # whoever wants to be told of each transaction
         self.application = f"firingline-{service.name}"
         self.bell = Bell(dsn, self.application)
         self.ringer = Ringer(dsn, self.application)
@@ -95,7 +97,7 @@ class Worker:
             await unless(stopping, lease.wait())
             if stopping.is_set():
                 return
-            desk = Desk(self._service, connection, lease, self.outbox, self.ringer.ring)
+            desk = Desk(self._service, connection, lease, self.outbox, self.ringer.ring, self.observe)
             consumer = Consumer(desk, self._trust, after_a_crash=lease.unclean)
             async with running(lease.keep()):
                 await consumer.open()

@@ -27,8 +27,9 @@ from gateway.server import Runner
 from gateway.tracking.journal import Journal
 from gateway.tracking.tracking import Tracking
 from handlers.booking.views.lanes import targets
-from handlers.wiring import may_append
+from handlers.wiring import SERVICES, may_append
 from ops.credentials import load
+from ops.metrics import Metrics, shown
 from ops.process import run
 from ops.service_tokens import AuthClient
 from ops.settings import Settings
@@ -66,7 +67,8 @@ async def serve(settings: Settings, stopping: asyncio.Event) -> None:
         bell, ringer = Bell(dsn, APPLICATION), Ringer(dsn, APPLICATION)
         obtain = AuthClient(settings.auth_address, NAME, load(settings.home, NAME).secret).obtain
         registration = Registration(appends, boot, may_append()[NAME], obtain)
-        commands = GroupCommit(appends, registration, ringer.ring)
+        metrics = Metrics(NAME, bell, appends, [make() for make in SERVICES.values()])
+        commands = GroupCommit(appends, registration, ringer.ring, metrics.observe)
         outcomes, tail, keys = Outcomes(appends, bell), Tail(appends, bell), KeyRing(reads)
         auth, revocations = AuthEndpoint(settings.auth_address), Revocations(reads, bell)
         folder = settings.home / "tracking"
@@ -100,7 +102,12 @@ async def serve(settings: Settings, stopping: asyncio.Event) -> None:
             keys.run(),
             revocations.run(),
         )
-        async with running(*beside), _finishing(tracking.run, commands.run), _listening(ports, settings):
+        async with (
+            running(*beside),
+            _finishing(tracking.run, commands.run),
+            shown(metrics, NAME, settings),
+            _listening(ports, settings),
+        ):
             await stopping.wait()
         await auth.close()
 

@@ -21,6 +21,7 @@ from handlers.auth.issuing import issue_service_token
 from handlers.auth.signing import Signer, open_signer
 from handlers.wiring import SERVICES
 from ops.credentials import load
+from ops.metrics import Metrics, shown
 from ops.process import run
 from ops.service_tokens import AuthClient, Statements
 from ops.settings import Settings
@@ -61,7 +62,7 @@ async def work(name: str, settings: Settings, stopping: asyncio.Event) -> None:
         return
     async with _pool(name, settings, WORKER_POOL) as pool:
         obtain = AuthClient(settings.auth_address, name, load(settings.home, name).secret).obtain
-        await _worker(name, settings, pool, obtain).run(stopping)
+        await _run(_worker(name, settings, pool, obtain), name, settings, pool, stopping)
 
 
 async def _work_as_auth(settings: Settings, stopping: asyncio.Event) -> None:
@@ -79,7 +80,14 @@ async def _work_as_auth(settings: Settings, stopping: asyncio.Event) -> None:
             bootstrap_secret=load(settings.home, "auth").secret,
             staff_needs_second_factor=settings.staff_second_factor == "required",
         ):
-            await made.run(stopping)
+            await _run(made, "auth", settings, pool, stopping)
+
+
+async def _run(made: Worker, name: str, settings: Settings, pool: Pool, stopping: asyncio.Event) -> None:
+    metrics = Metrics(name, made.bell, pool, [SERVICES[name]()])
+    made.observe = metrics.observe
+    async with shown(metrics, name, settings):
+        await made.run(stopping)
 
 
 def _worker(name: str, settings: Settings, pool: Pool, obtain: ObtainToken) -> Worker:
