@@ -143,6 +143,26 @@ ARMOURY: Final = (
         of="armory",
     ),
     asks("POST", "/v1/weapons/{weapon}/handovers/correct", armory.CorrectHandover, only("armourer", "admin")),
+    asks("POST", "/v1/weapons/{weapon}/quarantine", armory.QuarantineWeapon, only("armourer", "admin")),
+    asks("POST", "/v1/weapons/{weapon}/release", armory.ReleaseWeapon, only("armourer", "admin")),
+    asks("POST", "/v1/weapons/{weapon}/services", armory.ServiceWeapon, only("armourer", "admin")),
+    shows(
+        "/v1/weapons/{weapon}/services", read.services, Listing[armory_views.Service], only("armourer", "admin"),
+        of="armory",
+    ),
+    asks(
+        "PUT", "/v1/weapon-types/{weapon_type}/service-interval", armory.SetServiceInterval, only("armourer", "admin"),
+        result="/v1/weapons",
+    ),
+    shows(
+        "/v1/weapons-out", read.weapons_out, Listing[armory_views.WeaponOut],
+        only("armourer", "instructor", "admin"), of="armory",
+    ),
+    shows(
+        "/v1/reservations-beyond-stock", read.reservations_beyond_stock,
+        Listing[armory_views.ReservationBeyondStock], only("armourer", "admin"), of="armory",
+    ),
+    asks("POST", "/v1/ranges/{range}/close-day", armory.CloseDay, only("armourer", "instructor", "admin")),
     shows(
         "/v1/ammunition", read.ammunition, Listing[armory_views.AmmunitionView], only("armourer", "admin"),
         of="armory",

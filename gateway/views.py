@@ -156,6 +156,21 @@ async def handovers(look: Look[Query]) -> armory.CustodyBook:
     return await armory.custody_book(look.connection, look.path["weapon"], most=MOST_ITEMS)
 
 
+async def weapons_out(look: Look[Query]) -> Listing[armory.WeaponOut]:
+    """List the weapons that are out, and with whom, the longest first."""
+    return Listing(items=tuple(await armory.weapons_out(look.connection)))
+
+
+async def services(look: Look[Query]) -> Listing[armory.Service]:
+    """List a weapon's services, the latest first."""
+    return Listing(items=tuple(await armory.services(look.connection, look.path["weapon"], most=MOST_ITEMS)))
+
+
+async def reservations_beyond_stock(look: Look[Query]) -> Listing[armory.ReservationBeyondStock]:
+    """List the reservations that the units fit for use may not suffice for, the next first."""
+    return Listing(items=tuple(await armory.reservations_beyond_stock(look.connection, most=MOST_ITEMS)))
+
+
 async def ammunition(look: Look[Query]) -> Listing[armory.AmmunitionView]:
     """List how many cartridges of each calibre are in stock."""
     return Listing(items=tuple(await armory.ammunition(look.connection)))

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from bus.fields import Code, Rounds, Text
 from bus.message import Command
-from handlers.armory.events import Correction
+from handlers.armory.events import Correction, QuarantineReason, ServiceWork
 
 Calibre = Annotated[Text, Field(max_length=40)]
 """What fits a barrel, as it is written on the box: `4.5 mm`, `.22 LR`."""
@@ -61,3 +61,36 @@ class CorrectHandover(Command, name="armory.correct-handover", stream="weapon:{w
     weapon: UUID
     entry: Annotated[int, Field(ge=1, le=1_000_000)]
     reason: Correction
+
+
+class QuarantineWeapon(Command, name="armory.quarantine-weapon", stream="weapon:{weapon}", about="weapon"):
+    """Keep a weapon back: it is not handed out until it is released."""
+
+    weapon: UUID
+    reason: QuarantineReason
+
+
+class ReleaseWeapon(Command, name="armory.release-weapon", stream="weapon:{weapon}", about="weapon"):
+    """Release a weapon from quarantine."""
+
+    weapon: UUID
+
+
+class SetServiceInterval(Command, name="armory.set-service-interval", stream="weapon-type:{weapon_type}"):
+    """Set after how many rounds weapons of a type must be serviced; none: they need not be."""
+
+    weapon_type: Code
+    rounds: Annotated[int, Field(ge=1, le=10_000_000)] | None
+
+
+class ServiceWeapon(Command, name="armory.service-weapon", stream="weapon:{weapon}", about="weapon"):
+    """Enter that a weapon was serviced; its rounds count from nothing again."""
+
+    weapon: UUID
+    work: ServiceWork
+
+
+class CloseDay(Command, name="armory.close-day", stream="day:{range}"):
+    """Close a range for the day, if no weapon is out."""
+
+    range: Code

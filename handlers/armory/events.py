@@ -111,6 +111,56 @@ class HandoverCorrected(Event, name="armory.handover-corrected", stream="weapon:
     corrected_at: Moment
 
 
+QuarantineReason = Literal["damaged", "malfunction", "incident", "recall", "inspection"]
+"""Why a weapon is kept back."""
+
+ServiceWork = Literal["cleaned", "inspected", "repaired", "overhauled"]
+"""What was done at a service."""
+
+
+class WeaponQuarantined(Event, name="armory.weapon-quarantined", stream="weapon:{weapon}"):
+    """A weapon is kept back."""
+
+    weapon: UUID
+    reason: QuarantineReason
+    quarantined_by: UUID
+    quarantined_at: Moment
+
+
+class WeaponReleased(Event, name="armory.weapon-released", stream="weapon:{weapon}"):
+    """A weapon is no longer kept back."""
+
+    weapon: UUID
+    released_by: UUID
+    released_at: Moment
+
+
+class ServiceIntervalSet(Event, name="armory.service-interval-set", stream="weapon-type:{weapon_type}"):
+    """After how many rounds weapons of a type must be serviced."""
+
+    weapon_type: Code
+    rounds: int | None
+
+
+class WeaponServiced(Event, name="armory.weapon-serviced", stream="weapon:{weapon}"):
+    """A weapon was serviced after so many rounds."""
+
+    weapon: UUID
+    work: ServiceWork
+    rounds_fired: int
+    rounds_since_service: int
+    serviced_by: UUID
+    serviced_at: Moment
+
+
+class DayClosed(Event, name="armory.day-closed", stream="day:{range}"):
+    """A range's day is over, and every weapon is back."""
+
+    range: Code
+    closed_by: UUID
+    closed_at: Moment
+
+
 class CommandRejected(answers.CommandRejected, name="armory.command-rejected", stream="{about}", rejects="command"):
     """The armory refused a command by one of its rules."""
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from bus.service import Hears, Service
 from handlers.armory import commands, events, reactions
-from handlers.armory.model import corrections, custody, register
-from handlers.armory.store import applies, loads, projections
+from handlers.armory.model import closing, corrections, custody, fitness, register
+from handlers.armory.store import applies, bookkeeping, loads, projections, upkeep
 from handlers.auth.events import LicenceValidated
 from handlers.booking.events import (
     BookingCancelled,
@@ -30,7 +30,12 @@ def service() -> Service:
             Hears(NoShowReleased, loads.load_reservation, reactions.release),
             Hears(commands.IssueWeapon, loads.load_counter, custody.issue_weapon),
             Hears(commands.ReturnWeapon, loads.load_loan, custody.return_weapon),
-            Hears(commands.CorrectHandover, loads.load_page, corrections.correct_handover),
+            Hears(commands.CorrectHandover, bookkeeping.load_page, corrections.correct_handover),
+            Hears(commands.QuarantineWeapon, bookkeeping.load_bench, fitness.quarantine_weapon),
+            Hears(commands.ReleaseWeapon, bookkeeping.load_bench, fitness.release_weapon),
+            Hears(commands.SetServiceInterval, bookkeeping.load_fleet, fitness.set_service_interval),
+            Hears(commands.ServiceWeapon, bookkeeping.load_bench, fitness.service_weapon),
+            Hears(commands.CloseDay, bookkeeping.load_out, closing.close_day),
             Hears(SessionFinished, loads.load_reservation, reactions.release),
         ],
         says=[
@@ -44,6 +49,11 @@ def service() -> Service:
             events.WeaponIssued,
             events.WeaponReturned,
             events.HandoverCorrected,
+            events.WeaponQuarantined,
+            events.WeaponReleased,
+            events.ServiceIntervalSet,
+            events.WeaponServiced,
+            events.DayClosed,
         ],
         applies={
             events.WeaponTypeAdded: applies.weapon_type_added,
@@ -55,6 +65,11 @@ def service() -> Service:
             events.WeaponIssued: applies.weapon_issued,
             events.WeaponReturned: applies.weapon_returned,
             events.HandoverCorrected: applies.handover_corrected,
+            events.WeaponQuarantined: upkeep.weapon_quarantined,
+            events.WeaponReleased: upkeep.weapon_released,
+            events.ServiceIntervalSet: upkeep.service_interval_set,
+            events.WeaponServiced: upkeep.weapon_serviced,
+            events.DayClosed: upkeep.day_closed,
             ShooterCheckedIn: projections.shooter_checked_in,
             BookingRejected: projections.booking_rejected,
             BookingCancelled: projections.booking_cancelled,

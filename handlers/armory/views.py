@@ -39,6 +39,36 @@ class WeaponView(View):
     title: str
     serial: str
     out: bool
+    quarantine: str | None
+    rounds_fired: int
+    rounds_since_service: int
+    service_after_rounds: int | None
+    service_due: bool
+
+
+class Service(View):
+    """A service of a weapon: what was done, and after how many rounds."""
+
+    weapon: UUID
+    number: int
+    work: str
+    rounds_fired: int
+    rounds_since_service: int
+    serviced_by: UUID
+    serviced_at: datetime
+
+
+class ReservationBeyondStock(View):
+    """A reservation that may come to nothing: at some moment of its time more are kept than there are units fit."""
+
+    booking: UUID
+    person: UUID
+    weapon_type: str
+    title: str
+    starts_at: datetime
+    ends_at: datetime
+    units: int
+    kept: int
 
 
 class WeaponOut(View):
@@ -132,7 +162,8 @@ async def weapons(connection: Connection, *, staff: bool, weapon_type: str | Non
         SELECT weapon, weapon_type, weapon_class, calibre, title,
                CASE WHEN $1 THEN serial ELSE '***' || right(serial, greatest(0, least(3, length(serial) - 3))) END
                    AS serial,
-               out_with IS NOT NULL AS out
+               out_with IS NOT NULL AS out, quarantine, rounds_fired, rounds_since_service, service_after_rounds,
+               service_due
         FROM armory.weapons
         WHERE $2::text IS NULL OR weapon_type = $2
         ORDER BY weapon_type, weapon
@@ -155,6 +186,36 @@ async def weapons_out(connection: Connection) -> list[WeaponOut]:
         """
     )
     return [WeaponOut(**row) for row in rows]
+
+
+async def services(connection: Connection, weapon: UUID, *, most: int) -> list[Service]:
+    """A weapon's last services, the latest first; for staff."""
+    rows = await connection.fetch(
+        """
+        SELECT weapon, number, work, rounds_fired, rounds_since_service, serviced_by, serviced_at
+        FROM armory.services
+        WHERE weapon = $1
+        ORDER BY number DESC
+        LIMIT $2
+        """,
+        weapon,
+        most,
+    )
+    return [Service(**row) for row in rows]
+
+
+async def reservations_beyond_stock(connection: Connection, *, most: int) -> list[ReservationBeyondStock]:
+    """Reservations that the units fit for use may not suffice for, the next first; for staff."""
+    rows = await connection.fetch(
+        """
+        SELECT booking, person, weapon_type, title, starts_at, ends_at, units, kept
+        FROM armory.reservations_beyond_stock
+        ORDER BY starts_at, booking
+        LIMIT $1
+        """,
+        most,
+    )
+    return [ReservationBeyondStock(**row) for row in rows]
 
 
 async def custody(connection: Connection, weapon: UUID, at: datetime) -> Custody | None:

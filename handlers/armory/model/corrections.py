@@ -13,7 +13,9 @@ from bus.message import Event
 from bus.service import Given
 from handlers.armory.commands import CorrectHandover
 from handlers.armory.events import HandoverCorrected
-from handlers.armory.model.custody import AmmunitionShort, BookingHoldsWeapon, Weapon, WeaponUnknown, other_hand
+from handlers.armory.model.custody import AmmunitionShort, BookingHoldsWeapon
+from handlers.armory.model.fitness import Weapon, WeaponUnknown, restocked
+from handlers.armory.model.people import other_hand
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,8 @@ def correct_handover(page: Page, asked: CorrectHandover, given: Given) -> Sequen
             reason=asked.reason,
             corrected_by=author,
             corrected_at=max(given.at, last.at),
-        )
+        ),
+        *restocked(weapon, weapon.after(-last.rounds_fired)),
     ]
 
 

@@ -12,15 +12,9 @@ from bus.message import Event
 from bus.service import Given
 from handlers.armory.commands import IssueWeapon, ReturnWeapon
 from handlers.armory.events import WeaponIssued, WeaponReturned
+from handlers.armory.model.fitness import Weapon, WeaponUnknown, must_be_fit, restocked
+from handlers.armory.model.people import other_hand
 from handlers.armory.model.reservations import Reservation, Span, Taken
-
-
-@dataclass(frozen=True, slots=True)
-class Weapon:
-    """A weapon of the register."""
-
-    weapon_type: str
-    calibre: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +25,7 @@ class Loan:
     holder: UUID
     rounds: int
     issued_at: datetime
+    weapon: Weapon
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +38,7 @@ class Counter:
     checked_in: bool
     booking_holds_one: bool
     rounds_in_stock: int
-    units: int  # of the weapon's type, fit for use
     taken: Taken  # units of its type, by other bookings, before this one's time begins
-
-
-class WeaponUnknown(Rejected):
-    """This weapon is not in the register."""
 
 
 class WeaponOut(Rejected):
@@ -79,14 +69,6 @@ class ReservationOver(Rejected):
     """The time for which a weapon was reserved is over."""
 
 
-class HandedToOneself(Rejected):
-    """A weapon changes hands between two people; nobody issues one to himself or takes one back from himself."""
-
-
-class NobodyAtTheCounter(Rejected):
-    """A weapon is handed out and taken back by a person; {actor} is none."""
-
-
 class AmmunitionShort(Rejected):
     """{asked} cartridges {calibre} were asked for, and {in_stock} are in stock."""
 
@@ -105,8 +87,9 @@ def issue_weapon(counter: Counter, asked: IssueWeapon, given: Given) -> Sequence
         raise WeaponUnknown
     if reservation is None:
         raise NothingReserved
-    if weapon.weapon_type != reservation.weapon_type:
-        raise WeaponOfAnotherType(reserved=reservation.weapon_type, offered=weapon.weapon_type)
+    if weapon.kind.weapon_type != reservation.weapon_type:
+        raise WeaponOfAnotherType(reserved=reservation.weapon_type, offered=weapon.kind.weapon_type)
+    must_be_fit(weapon)
     if not counter.checked_in:
         raise NotCheckedIn
     if counter.out:
@@ -133,8 +116,8 @@ def _check_time(counter: Counter, weapon: Weapon, reservation: Reservation, at: 
     starts_at, ends_at = reservation.during.starts_at, reservation.during.ends_at
     if at >= ends_at:
         raise ReservationOver
-    if at < starts_at and counter.taken.most(Span(at, starts_at), at) >= counter.units:
-        raise PromisedToOthers(units=counter.units, weapon_type=weapon.weapon_type)
+    if at < starts_at and counter.taken.most(Span(at, starts_at), at) >= weapon.kind.units:
+        raise PromisedToOthers(units=weapon.kind.units, weapon_type=weapon.kind.weapon_type)
 
 
 def return_weapon(loan: Loan | None, asked: ReturnWeapon, given: Given) -> Sequence[Event]:
@@ -142,6 +125,7 @@ def return_weapon(loan: Loan | None, asked: ReturnWeapon, given: Given) -> Seque
         raise WeaponNotOut
     if asked.rounds_returned > loan.rounds:
         raise MoreReturnedThanIssued(returned=asked.rounds_returned, issued=loan.rounds)
+    fired = loan.rounds - asked.rounds_returned
     return [
         WeaponReturned(
             weapon=asked.weapon,
@@ -149,16 +133,8 @@ def return_weapon(loan: Loan | None, asked: ReturnWeapon, given: Given) -> Seque
             returned_by=loan.holder,
             taken_by=other_hand(given, loan.holder),
             rounds_returned=asked.rounds_returned,
-            rounds_fired=loan.rounds - asked.rounds_returned,
+            rounds_fired=fired,
             returned_at=max(given.at, loan.issued_at),  # a clock that stepped back makes no loan end before it began
-        )
+        ),
+        *restocked(loan.weapon, loan.weapon.after(fired)),
     ]
-
-
-def other_hand(given: Given, shooter: UUID) -> UUID:
-    """Who stands at the counter: a person, and another than the shooter."""
-    if given.person is None:
-        raise NobodyAtTheCounter(actor=given.actor)
-    if given.person == shooter:
-        raise HandedToOneself
-    return given.person

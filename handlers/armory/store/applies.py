@@ -34,7 +34,7 @@ async def weapon_type_added(connection: Connection, event: WeaponTypeAdded) -> N
 async def weapon_added(connection: Connection, event: WeaponAdded) -> None:
     await connection.execute(
         """
-        INSERT INTO weapon (weapon, weapon_type, serial) VALUES ($1, $2, $3)
+        INSERT INTO weapon (weapon, weapon_type, serial, rounds_fired, rounds_since_service) VALUES ($1, $2, $3, 0, 0)
         """,
         event.weapon,
         event.weapon_type,
@@ -67,11 +67,12 @@ async def weapon_reserved(connection: Connection, event: WeaponReserved) -> None
     terms = event.terms
     await connection.execute(
         """
-        INSERT INTO reservation (booking, person, weapon_type, during, released)
-        VALUES ($1, $2, $3, tstzrange($4, $5), false)
+        INSERT INTO reservation (booking, person, range, weapon_type, during, released)
+        VALUES ($1, $2, $3, $4, tstzrange($5, $6), false)
         """,
         event.booking,
         terms.person,
+        terms.range,
         terms.weapon_type,
         terms.starts_at,
         terms.ends_at,
@@ -98,6 +99,7 @@ async def weapon_returned(connection: Connection, event: WeaponReturned) -> None
     await enter(connection, event)
     await close_loan(connection, event)
     await move_ammunition(connection, event.weapon, event.rounds_returned)
+    await count_rounds(connection, event.weapon, event.rounds_fired)
 
 
 async def handover_corrected(connection: Connection, event: HandoverCorrected) -> None:
@@ -108,6 +110,20 @@ async def handover_corrected(connection: Connection, event: HandoverCorrected) -
     else:
         await reopen_loan(connection, event)
         await move_ammunition(connection, event.weapon, -event.rounds)
+        await count_rounds(connection, event.weapon, -event.rounds_not_fired)
+
+
+async def count_rounds(connection: Connection, weapon: UUID, fired: int) -> None:
+    """Counts rounds through a weapon, or takes back (negative) what was counted wrongly."""
+    await connection.execute(
+        """
+        UPDATE weapon
+        SET rounds_fired = rounds_fired + $2, rounds_since_service = greatest(0, rounds_since_service + $2)
+        WHERE weapon = $1
+        """,
+        weapon,
+        fired,
+    )
 
 
 async def end_loan(connection: Connection, event: HandoverCorrected) -> None:

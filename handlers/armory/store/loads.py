@@ -9,9 +9,14 @@ from uuid import UUID
 
 from bus.connection import Connection
 from bus.fields import EARLIEST
-from handlers.armory.commands import AddWeapon, AddWeaponType, CorrectHandover, IssueWeapon, ReturnWeapon
-from handlers.armory.model.corrections import LastEntry, Page
-from handlers.armory.model.custody import Counter, Loan, Weapon
+from handlers.armory.commands import (
+    AddWeapon,
+    AddWeaponType,
+    IssueWeapon,
+    ReturnWeapon,
+)
+from handlers.armory.model.custody import Counter, Loan
+from handlers.armory.model.fitness import Weapon
 from handlers.armory.model.register import Register, WeaponType
 from handlers.armory.model.reservations import Demand, Reservation, Span, Taken
 from handlers.armory.reactions import Closing
@@ -63,7 +68,6 @@ async def load_reservation(connection: Connection, message: Closing | IssueWeapo
 
 
 async def load_counter(connection: Connection, asked: IssueWeapon) -> Counter:
-    kind = await lock_type_of(connection, asked.weapon)
     weapon = await lock_weapon(connection, asked.weapon)
     rounds = 0 if weapon is None else await lock_ammunition(connection, weapon.calibre)
     reservation = await load_reservation(connection, asked)
@@ -84,12 +88,14 @@ async def load_counter(connection: Connection, asked: IssueWeapon) -> Counter:
         checked_in=row["checked_in"],
         booking_holds_one=row["booking_holds_one"],
         rounds_in_stock=rounds,
-        units=0 if kind is None else kind.units,
-        taken=await load_taken_before(connection, asked.booking, kind, reservation),
+        taken=await load_taken_before(connection, asked.booking, weapon, reservation),
     )
 
 
 async def load_loan(connection: Connection, asked: ReturnWeapon) -> Loan | None:
+    weapon = await lock_weapon(connection, asked.weapon)
+    if weapon is None:
+        return None
     row = await connection.fetchrow(
         """
         SELECT booking, holder, rounds_issued, issued_at
@@ -98,38 +104,9 @@ async def load_loan(connection: Connection, asked: ReturnWeapon) -> Loan | None:
         """,
         asked.weapon,
     )
-    return None if row is None else Loan(row["booking"], row["holder"], row["rounds_issued"], row["issued_at"])
-
-
-async def load_page(connection: Connection, asked: CorrectHandover) -> Page:
-    weapon = await lock_weapon(connection, asked.weapon)
-    rounds = 0 if weapon is None else await lock_ammunition(connection, weapon.calibre)
-    last = await load_last_entry(connection, asked.weapon)
-    holds_one = last is not None and await holds_weapon(connection, last.booking)
-    return Page(weapon, last, booking_holds_one=holds_one, rounds_in_stock=rounds)
-
-
-async def load_last_entry(connection: Connection, weapon: UUID) -> LastEntry | None:
-    row = await connection.fetchrow(
-        """
-        SELECT h.entry, h.kind, h.at, h.corrects, h.booking, l.holder, h.rounds,
-               coalesce(l.rounds_fired, 0) AS rounds_fired
-        FROM handover AS h JOIN loan AS l ON l.weapon = h.weapon AND l.booking = h.booking
-        WHERE h.weapon = $1
-        ORDER BY h.entry DESC, l.entry DESC LIMIT 1
-        """,
-        weapon,
-    )
-    return None if row is None else LastEntry(**row)
-
-
-async def holds_weapon(connection: Connection, booking: UUID) -> bool:
-    return await connection.fetchval(  # type: ignore[no-any-return]
-        """
-        SELECT EXISTS (SELECT FROM loan WHERE booking = $1 AND returned_at IS NULL)
-        """,
-        booking,
-    )
+    if row is None:
+        return None
+    return Loan(row["booking"], row["holder"], row["rounds_issued"], row["issued_at"], weapon)
 
 
 async def lock_weapon_type(connection: Connection, weapon_type: str) -> WeaponType | None:
@@ -157,16 +134,20 @@ async def lock_type_of(connection: Connection, weapon: UUID) -> WeaponType | Non
 
 
 async def lock_weapon(connection: Connection, weapon: UUID) -> Weapon | None:
+    """Locks a weapon, and its type before."""
+    kind = await lock_type_of(connection, weapon)
+    if kind is None:
+        return None
     row = await connection.fetchrow(
         """
-        SELECT w.weapon_type, t.calibre
+        SELECT t.calibre, w.quarantine, w.rounds_fired, w.rounds_since_service, t.service_after_rounds
         FROM weapon AS w JOIN weapon_type AS t USING (weapon_type)
         WHERE w.weapon = $1
         FOR UPDATE OF w
         """,
         weapon,
     )
-    return None if row is None else Weapon(**row)
+    return None if row is None else Weapon(kind, *row)
 
 
 async def lock_ammunition(connection: Connection, calibre: str) -> int:
@@ -192,12 +173,12 @@ async def is_open(connection: Connection, booking: UUID) -> bool:
 
 
 async def load_taken_before(
-    connection: Connection, booking: UUID, kind: WeaponType | None, reservation: Reservation | None
+    connection: Connection, booking: UUID, weapon: Weapon | None, reservation: Reservation | None
 ) -> Taken:
     """What others have of a type up to the beginning of a reservation."""
-    if kind is None or reservation is None:
+    if weapon is None or reservation is None:
         return Taken()
-    return await load_taken(connection, kind.weapon_type, Span(EARLIEST, reservation.during.starts_at), booking)
+    return await load_taken(connection, weapon.kind.weapon_type, Span(EARLIEST, reservation.during.starts_at), booking)
 
 
 async def load_taken(connection: Connection, weapon_type: str, during: Span, booking: UUID) -> Taken:

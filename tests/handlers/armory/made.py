@@ -4,6 +4,8 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from handlers.armory.commands import IssueWeapon, ReturnWeapon
+from handlers.armory.model.fitness import Weapon
+from handlers.armory.model.register import WeaponType
 from handlers.armory.model.reservations import Span
 from handlers.auth.events import LicenceValidated
 from handlers.booking.events import (
@@ -20,6 +22,7 @@ HOUR = timedelta(hours=1)
 ANNA = UUID(int=101)  # a shooter
 BORIS = UUID(int=102)  # another
 CARLA = UUID(int=103)  # the armourer, and the cashier
+RIFLE = Weapon(WeaponType("air-rifle", "air", "Air rifle", units=2), "4.5 mm")
 DURING = Span(NOON, NOON + HOUR)
 AT_COUNTER = f"person:{CARLA}"
 

@@ -10,17 +10,16 @@ from handlers.armory.model.corrections import CorrectionNotCorrected, EntryNotLa
 from handlers.armory.model.custody import (
     AmmunitionShort,
     BookingHoldsWeapon,
-    HandedToOneself,
-    NobodyAtTheCounter,
-    Weapon,
-    WeaponUnknown,
 )
+from handlers.armory.model.fitness import WeaponUnknown
+from handlers.armory.model.people import HandedToOneself, NobodyAtTheCounter
 from tests.database import Database
 from tests.handlers.armory.hearing import Hearing, empty, rows
 from tests.handlers.armory.made import (
     ANNA,
     AT_COUNTER,
     CARLA,
+    RIFLE,
     booking,
     checked_in,
     finished,
@@ -38,7 +37,7 @@ RETURN = LastEntry(
 ISSUE = LastEntry(
     entry=1, kind="issue", at=NOON, corrects=None, booking=booking(1), holder=ANNA, rounds=40, rounds_fired=0
 )
-PAGE = Page(Weapon("air-rifle", "4.5 mm"), RETURN, booking_holds_one=False, rounds_in_stock=100)
+PAGE = Page(RIFLE, RETURN, booking_holds_one=False, rounds_in_stock=100)
 ASK = CorrectHandover(weapon=weapon(1), entry=2, reason="wrong-rounds")
 
 

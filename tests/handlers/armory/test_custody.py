@@ -13,22 +13,20 @@ from handlers.armory.model.custody import (
     AmmunitionShort,
     BookingHoldsWeapon,
     Counter,
-    HandedToOneself,
     Loan,
     MoreReturnedThanIssued,
-    NobodyAtTheCounter,
     NotCheckedIn,
     NothingReserved,
     PromisedToOthers,
     ReservationOver,
-    Weapon,
     WeaponNotOut,
     WeaponOfAnotherType,
     WeaponOut,
-    WeaponUnknown,
     issue_weapon,
     return_weapon,
 )
+from handlers.armory.model.fitness import WeaponUnknown
+from handlers.armory.model.people import HandedToOneself, NobodyAtTheCounter
 from handlers.armory.model.reservations import Reservation, Span, Taken
 from tests.handlers.armory.made import (
     ANNA,
@@ -36,22 +34,22 @@ from tests.handlers.armory.made import (
     CARLA,
     DURING,
     HOUR,
+    RIFLE,
     booking,
     weapon,
 )
 from tests.handlers.scenario import NOON, given
 
 COUNTER = Counter(
-    weapon=Weapon("air-rifle", "4.5 mm"),
+    weapon=RIFLE,
     out=False,
     reservation=Reservation(ANNA, "air-rifle", DURING),
     checked_in=True,
     booking_holds_one=False,
     rounds_in_stock=100,
-    units=2,
     taken=Taken(),
 )
-LOAN = Loan(booking(1), ANNA, rounds=40, issued_at=NOON)
+LOAN = Loan(booking(1), ANNA, rounds=40, issued_at=NOON, weapon=RIFLE)
 ISSUE = IssueWeapon(booking=booking(1), weapon=weapon(1), rounds=40)
 RETURN = ReturnWeapon(booking=booking(1), weapon=weapon(1), rounds_returned=15)
 

@@ -16,13 +16,13 @@ from handlers.armory.events import (
 from handlers.armory.model.custody import (
     AmmunitionShort,
     BookingHoldsWeapon,
-    HandedToOneself,
     NotCheckedIn,
     NothingReserved,
     PromisedToOthers,
     WeaponOfAnotherType,
     WeaponOut,
 )
+from handlers.armory.model.people import HandedToOneself
 from handlers.armory.model.register import SerialKnown, WeaponKnown
 from handlers.armory.service import service
 from tests.database import Database
@@ -238,8 +238,8 @@ async def test_stock_is_never_less_than_nothing_by_constraint(stocked: Hearing) 
 
 
 RESERVE = """
-INSERT INTO reservation (booking, person, weapon_type, during, released)
-VALUES ($1, $1, 'air-rifle', $2::text::tstzrange, false)
+INSERT INTO reservation (booking, person, range, weapon_type, during, released)
+VALUES ($1, $1, 'club', 'air-rifle', $2::text::tstzrange, false)
 """
 
 
@@ -261,7 +261,7 @@ async def test_the_same_events_give_the_same_rows(stocked: Hearing, database: Da
     await stocked.hears(rejected(3))
     superuser = await database.connect("postgres")
     live = await rows(superuser, "armory")
-    assert all(live.values())
+    assert all(had for table, had in live.items() if table not in {"service", "day_closing"})
 
     await empty(superuser, "armory")
     assert not any((await rows(superuser, "armory")).values())

@@ -1,0 +1,89 @@
+"""What is loaded to correct the custody book, to keep a weapon back, to service it, and to close a day."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from bus.connection import Connection
+from handlers.armory.commands import (
+    CloseDay,
+    CorrectHandover,
+    QuarantineWeapon,
+    ReleaseWeapon,
+    ServiceWeapon,
+    SetServiceInterval,
+)
+from handlers.armory.model.closing import Out
+from handlers.armory.model.corrections import LastEntry, Page
+from handlers.armory.model.fitness import Bench, Fleet, Weapon
+from handlers.armory.store.loads import lock_ammunition, lock_weapon, lock_weapon_type
+
+
+async def load_bench(connection: Connection, asked: QuarantineWeapon | ReleaseWeapon | ServiceWeapon) -> Bench:
+    weapon = await lock_weapon(connection, asked.weapon)
+    out = await connection.fetchval(
+        """
+        SELECT EXISTS (SELECT FROM loan WHERE weapon = $1 AND returned_at IS NULL)
+        """,
+        asked.weapon,
+    )
+    return Bench(weapon, out)
+
+
+async def load_fleet(connection: Connection, asked: SetServiceInterval) -> Fleet:
+    kind = await lock_weapon_type(connection, asked.weapon_type)
+    if kind is None:
+        return Fleet(None, ())
+    rows = await connection.fetch(
+        """
+        SELECT t.calibre, w.quarantine, w.rounds_fired, w.rounds_since_service, t.service_after_rounds
+        FROM weapon AS w JOIN weapon_type AS t USING (weapon_type)
+        WHERE w.weapon_type = $1
+        """,
+        asked.weapon_type,
+    )
+    return Fleet(kind, tuple(Weapon(kind, *row) for row in rows))
+
+
+async def load_out(connection: Connection, asked: CloseDay) -> list[Out]:
+    rows = await connection.fetch(
+        """
+        SELECT l.weapon, w.weapon_type, l.holder
+        FROM loan AS l JOIN weapon AS w USING (weapon) JOIN reservation AS r USING (booking)
+        WHERE l.returned_at IS NULL AND r.range = $1
+        ORDER BY l.issued_at, l.weapon
+        """,
+        asked.range,
+    )
+    return [Out(*row) for row in rows]
+
+
+async def load_page(connection: Connection, asked: CorrectHandover) -> Page:
+    weapon = await lock_weapon(connection, asked.weapon)
+    rounds = 0 if weapon is None else await lock_ammunition(connection, weapon.calibre)
+    last = await load_last_entry(connection, asked.weapon)
+    holds_one = last is not None and await holds_weapon(connection, last.booking)
+    return Page(weapon, last, booking_holds_one=holds_one, rounds_in_stock=rounds)
+
+
+async def load_last_entry(connection: Connection, weapon: UUID) -> LastEntry | None:
+    row = await connection.fetchrow(
+        """
+        SELECT h.entry, h.kind, h.at, h.corrects, h.booking, l.holder, h.rounds,
+               coalesce(l.rounds_fired, 0) AS rounds_fired
+        FROM handover AS h JOIN loan AS l ON l.weapon = h.weapon AND l.booking = h.booking
+        WHERE h.weapon = $1
+        ORDER BY h.entry DESC, l.entry DESC LIMIT 1
+        """,
+        weapon,
+    )
+    return None if row is None else LastEntry(**row)
+
+
+async def holds_weapon(connection: Connection, booking: UUID) -> bool:
+    return await connection.fetchval(  # type: ignore[no-any-return]
+        """
+        SELECT EXISTS (SELECT FROM loan WHERE booking = $1 AND returned_at IS NULL)
+        """,
+        booking,
+    )
