@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -109,7 +110,7 @@ class GroupCommit:
 
     async def _flush(self, together: Sequence[_Waiting]) -> bool:
         """Commits these commands; if one of them cannot be taken, the others still are. False: the database is away."""
-        began = asyncio.get_running_loop().time()
+        began = time.monotonic()
         try:
             accepted = await self._commit([one.asked for one in together])
         except Overloaded as overloaded:
@@ -123,7 +124,7 @@ class GroupCommit:
             middle = len(together) // 2
             first = await self._flush(together[:middle])
             return await self._flush(together[middle:]) and first
-        self._observe(len(together), asyncio.get_running_loop().time() - began)
+        self._observe(len(together), time.monotonic() - began)
         self._ring()
         for waiting, answer in zip(together, accepted, strict=True):
             if not waiting.answer.done():

@@ -98,6 +98,15 @@ async def test_what_is_discarded_is_listed_on_demand_only(database: Database) ->
     )
     assert "tally:a" not in (await run(database, "list")).output
     assert "1 discarded" in (await run(database, "list", "--discarded")).output
+    assert (await run(database, "requeue", "--stream", "tally:a")).output == "0 will be tried again; 0 left alone.\n"
+
+
+async def test_what_is_discarded_comes_back_by_its_position_alone(database: Database, positions: list[int]) -> None:
+    place = str(positions[0])
+    await run(database, "discard", "--position", place)
+    assert (await run(database, "requeue", "--position", place)).output.endswith(
+        "1 will be tried again; 0 left alone.\n"
+    )
 
 
 @pytest.mark.usefixtures("positions")

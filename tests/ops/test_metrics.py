@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import aiohttp
 import asyncpg
@@ -24,6 +26,8 @@ from tests.bus import toy
 from tests.bus.test_consumer import at_work
 from tests.database import Database
 from tests.handlers.services_at_work import unsigned
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -114,6 +118,13 @@ async def test_with_the_database_away_it_answers_and_says_so(unused_tcp_port: in
     metrics = Metrics("booking", Bell(url, "test"), pool, [toy.toy()])
     assert "firingline_database_up 0.0" in (await metrics.text()).decode()
     await close_pool(pool)
+
+
+async def test_every_metric_is_documented_and_every_documented_one_exists(metrics: Metrics) -> None:
+    text = (await metrics.text()).decode()
+    shown_ = set(re.findall(r"^# TYPE (firingline_\w+)", text, re.MULTILINE))
+    told = set(re.findall(r"firingline_[a-z_]+", (ROOT / "docs" / "operations.md").read_text()))
+    assert told == {name for name in shown_ if not name.endswith("_created")}
 
 
 async def test_nothing_is_shown_unless_a_port_is_set(metrics: Metrics, database: Database) -> None:
