@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from bus.connection import Connection, close, connect
-from bus.errors import Refusal
+from bus.errors import Refusal, UnknownMessage
 from bus.replay import Selection, as_json
 from bus.replay import replay as messages
 from handlers import rebuild as rebuilding
@@ -113,6 +113,8 @@ async def _away_is_refused(work: Coroutine[Any, Any, T]) -> T:
         return await work
     except (OSError, asyncpg.PostgresConnectionError) as error:
         raise Refusal(f"The database cannot be reached: {error}.") from error
+    except UnknownMessage as newer:
+        raise Refusal(f"The log holds messages of a newer version ({newer}): start that version.") from newer
 
 
 async def _connect(dsn: str) -> Connection:
