@@ -15,7 +15,6 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from bus.bell import Bell
 from bus.connection import Connection, Pool, is_passing
-from bus.errors import Refusal
 from bus.service import Service
 from ops.services import SERVICES
 from ops.settings import Settings
@@ -112,7 +111,7 @@ class Metrics:
 
 @asynccontextmanager
 async def shown(metrics: Metrics, name: str, settings: Settings) -> AsyncIterator[None]:
-    """Shows a process's metrics at /metrics while the block runs, if a port is set."""
+    """Shows a process's metrics at /metrics while the block runs, if a port is set and to be had."""
     if settings.metrics_port == 0:
         yield
         return
@@ -128,10 +127,10 @@ async def shown(metrics: Metrics, name: str, settings: Settings) -> AsyncIterato
     try:
         try:
             await web.TCPSite(runner, settings.metrics_host, port).start()
-        except (OSError, OverflowError) as error:
-            reason = getattr(error, "strerror", None) or error
-            raise Refusal(f"{name} cannot show metrics on {settings.metrics_host}:{port}: {reason}.") from error
-        log.info("metrics.shown", host=settings.metrics_host, port=port)
+        except (OSError, OverflowError) as error:  # a second worker beside the first, say: no reason not to work
+            log.error("metrics.not-shown", host=settings.metrics_host, port=port, error=repr(error))  # noqa: TRY400
+        else:
+            log.info("metrics.shown", host=settings.metrics_host, port=port)
         yield
     finally:
         await runner.cleanup()

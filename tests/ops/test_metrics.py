@@ -10,15 +10,16 @@ import aiohttp
 import asyncpg
 import psutil
 import pytest
+import structlog
 from prometheus_client.parser import text_string_to_metric_families
 
 from bus.bell import Bell
 from bus.connection import close_pool, connect_pool
-from bus.errors import Refusal
 from bus.identity import uuid7
 from bus.outbox import Outbox
 from bus.producer import Registration
 from bus.worker import Worker
+from gateway.routes import ROUTES
 from ops.metrics import PLACES, Metrics, shown
 from ops.settings import Settings
 from ops.worker import _run
@@ -154,13 +155,17 @@ async def test_a_worker_at_work_shows_its_own(
     await close_pool(pool)
 
 
-async def test_a_port_that_is_taken_is_one_sentence(metrics: Metrics, database: Database, unused_tcp_port: int) -> None:
+async def test_a_port_that_is_taken_or_none_keeps_nobody_from_work(
+    metrics: Metrics, database: Database, unused_tcp_port: int
+) -> None:
     settings = at(database.settings, unused_tcp_port)
-    async with shown(metrics, "booking", settings):
-        with pytest.raises(Refusal, match=r"^booking cannot show metrics on 127\.0\.0\.1:\d+: .*\.$"):
-            async with shown(metrics, "booking", settings):
-                pass
-    beyond = replace(settings, metrics_port=65535)
-    with pytest.raises(Refusal, match=r"65537"):
-        async with shown(metrics, "booking", beyond):
+    with structlog.testing.capture_logs() as said:
+        async with shown(metrics, "booking", settings), shown(metrics, "booking", settings):
+            assert await scrape(unused_tcp_port)
+        async with shown(metrics, "booking", replace(settings, metrics_port=65535)):
             pass
+    assert [one["event"] for one in said if "shown" in one["event"]] == ["metrics.shown", *["metrics.not-shown"] * 2]
+
+
+def test_the_public_port_has_no_metrics() -> None:
+    assert not [route.path for route in ROUTES if "metrics" in route.path]
