@@ -107,6 +107,23 @@ async def test_no_role_reads_or_writes_what_is_not_its_own(database, relations, 
     await connection.close()
 
 
+@pytest.mark.parametrize("role", ROLES)
+async def test_no_role_holds_a_privilege_beyond_reading_and_writing_its_own(admin, relations, role):
+    """Also where trying would fail for another reason, as an INSERT without the right to its sequence."""
+    held = []
+    for relation in relations:
+        privileges = {"REFERENCES", "TRIGGER", "TRUNCATE", "MAINTAIN"}
+        privileges |= set() if may_read(role, relation) else {"SELECT"}
+        privileges |= set() if may_write(role, relation) else {"INSERT", "UPDATE", "DELETE"}
+        held += await admin.fetch(
+            "SELECT $2 AS table, p AS privilege FROM unnest($3::text[]) AS p WHERE has_table_privilege($1, $2, p)",
+            f"firingline_{role}",
+            relation.name,
+            sorted(privileges),
+        )
+    assert held == []
+
+
 async def test_each_service_reaches_its_own_tables_and_the_gateway_some_views(database, relations):
     """Otherwise the test above would praise a database in which nobody may do anything."""
     for role, schema in OWN_SCHEMA.items():
