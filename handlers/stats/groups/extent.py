@@ -112,7 +112,7 @@ def deviation(variance: float, n: int, confidence: float) -> Figure:
 
 def _outside(places: Numbers) -> np.typing.NDArray[np.intp]:
     """Which places could be corners: those not inside the polygon of the outermost ones in eight directions."""
-    ends = np.array([places[np.argmax(places @ direction)] for direction in EIGHT_DIRECTIONS])
+    ends = np.array([places[np.argmax(places[:, 0] * right + places[:, 1] * up)] for right, up in EIGHT_DIRECTIONS])
     inside = np.ones(len(places), dtype=np.bool_)
     for a, b in zip(ends, np.roll(ends, -1, axis=0), strict=True):
         if (a != b).any():

@@ -80,7 +80,7 @@ def _distances_from_median(shots: Shots) -> Numbers:
     for _ in range(_ROUNDS if least else 0):
         weights = 1 / np.maximum(away, least)
         x_then, y_then, total = x, y, float(weights.sum())
-        x, y = float(weights @ shots.dx) / total, float(weights @ shots.dy) / total
+        x, y = float((weights * shots.dx).sum()) / total, float((weights * shots.dy).sum()) / total
         away = _distances(shots, x, y)
         if abs(x - x_then) + abs(y - y_then) <= still:
             break

@@ -49,9 +49,9 @@ class Shots:
         if n and _one_value(ys):
             dy = np.zeros(n)
         per = max(n - 1, 1)
-        return Shots(
-            n, xs, ys, centre_x, centre_y, dx, dy, float(dx @ dx) / per, float(dy @ dy) / per, float(dx @ dy) / per
-        )
+        # sums, not products of vectors: the threads of a linear algebra library wait for one another on a busy machine
+        xx, yy, xy = (float((a * b).sum()) / per for a, b in ((dx, dx), (dy, dy), (dx, dy)))
+        return Shots(n, xs, ys, centre_x, centre_y, dx, dy, xx, yy, xy)
 
     @cached_property
     def distances(self) -> Numbers:
