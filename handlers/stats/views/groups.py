@@ -43,8 +43,8 @@ class AimTest(View):
 
     @classmethod
     def of(cls, aim: Aim, confidence: float) -> AimTest:
-        off = None if aim.p is None else aim.p < 1 - confidence
-        return cls(t_squared=aim.t_squared, p=aim.p, off_aim=off, absent=aim.absent)
+        off_aim = None if aim.p is None else aim.p < 1 - confidence
+        return cls(t_squared=aim.t_squared, p=aim.p, off_aim=off_aim, absent=aim.absent)
 
 
 class SmallestCircle(View):
@@ -225,8 +225,7 @@ def _covariance(d: Description) -> Covariance | None:
 
 
 def _circle(d: Description, length: Lengths) -> SmallestCircle | None:
-    circle = d.smallest_circle
-    if circle is None:
+    if (circle := d.smallest_circle) is None:
         return None
     return SmallestCircle(x_mm=circle.x / UM_PER_MM, y_mm=circle.y / UM_PER_MM, radius=length(Figure(circle.radius)))
 
