@@ -794,7 +794,8 @@ CREATE TABLE auth.person (
         AND array_position(roles, NULL) IS NULL),
     disabled     boolean     NOT NULL,  -- the account is not to be used until it is enabled again
     tokens_since timestamptz,  -- access tokens issued before count no more
-    logins_since timestamptz   -- logins opened before have ended
+    logins_since timestamptz,  -- logins opened before have ended
+    erased       boolean     NOT NULL  -- nobody stands behind this id any more
 );
 -- The few who are more than shooters: every decision about authority reads them.
 CREATE INDEX person_staff ON auth.person (person) WHERE roles && ARRAY['instructor', 'armourer', 'cashier', 'admin'];

@@ -19,7 +19,7 @@ from handlers.armory import commands as armory
 from handlers.armory import views as armory_views
 from handlers.auth import commands as auth
 from handlers.auth import views as auth_views
-from handlers.auth.endpoint import bodies
+from handlers.auth.endpoint import answers, bodies
 from handlers.auth.events import Role
 from handlers.booking import commands as booking
 from handlers.booking.views.bookings import BookingsView, BookingView
@@ -45,54 +45,63 @@ own_invoices = own_or(Owner.ROWS, "cashier", "admin")
 
 PEOPLE: Final = (
     forwards(
-        "POST", "/v1/people", "/people", "Register: make an account.", {201: bodies.Registered}, PUBLIC,
+        "POST", "/v1/people", "/people", "Register: make an account.", {201: answers.Registered}, PUBLIC,
         body=bodies.Registration, repeatable=False,
     ),
     forwards(
         "POST", "/v1/bootstrap", "/bootstrap", "Make the first admin, once, with the secret that set-up made.",
-        {201: bodies.Registered}, PUBLIC, body=bodies.Bootstrap, repeatable=False,
+        {201: answers.Registered}, PUBLIC, body=bodies.Bootstrap, repeatable=False,
     ),
-    forwards("POST", "/v1/sessions", "/sessions", "Log in.", {200: bodies.Tokens}, PUBLIC, body=Credentials),
+    forwards("POST", "/v1/sessions", "/sessions", "Log in.", {200: answers.Tokens}, PUBLIC, body=Credentials),
     forwards(
         "POST", "/v1/sessions/refresh", "/sessions/refresh", "Get new tokens for a refresh token, which is spent.",
-        {200: bodies.Tokens}, PUBLIC, body=bodies.Refresh,
+        {200: answers.Tokens}, PUBLIC, body=bodies.Refresh,
     ),
     forwards(
         "POST", "/v1/sessions/logout", "/sessions/logout", "Log out: end the login that a refresh token belongs to.",
         {204: None}, PUBLIC, body=bodies.Refresh,
     ),
-    forwards("GET", "/v1/me", "/people/{me}", "Show who you are.", {200: bodies.PersonProfile}, ANYBODY),
+    forwards("GET", "/v1/me", "/people/{me}", "Show who you are.", {200: answers.PersonProfile}, ANYBODY),
     forwards(
         "PUT", "/v1/me/password", "/people/{me}/password",
-        "Change your password; every login ends, and the answer has the tokens of a new one.", {200: bodies.Tokens},
+        "Change your password; every login ends, and the answer has the tokens of a new one.", {200: answers.Tokens},
         ANYBODY, body=bodies.PasswordChange, repeatable=False,
     ),
     forwards(
         "POST", "/v1/me/second-factor", "/people/{me}/second-factor", "Get what makes codes, to log in with besides "
-        "the password.", {201: bodies.SecondFactor}, ANYBODY, body=bodies.PasswordProof, repeatable=False,
+        "the password.", {201: answers.SecondFactor}, ANYBODY, body=bodies.PasswordProof, repeatable=False,
     ),
     forwards(
         "POST", "/v1/me/second-factor/confirm", "/people/{me}/second-factor/confirm",
-        "Confirm it by a first code; from now on logins ask for one.", {200: bodies.RecoveryCodes}, ANYBODY,
+        "Confirm it by a first code; from now on logins ask for one.", {200: answers.RecoveryCodes}, ANYBODY,
         body=bodies.CodeProof, repeatable=False,
     ),
     forwards(
         "POST", "/v1/me/second-factor/remove", "/people/{me}/second-factor/remove", "Log in without codes again.",
         {204: None}, ANYBODY, body=bodies.FullProof, repeatable=False,
     ),
-    forwards("GET", "/v1/me/sessions", "/people/{me}/sessions", "Show your logins.", {200: bodies.Logins}, ANYBODY),
+    forwards("GET", "/v1/me/sessions", "/people/{me}/sessions", "Show your logins.", {200: answers.Logins}, ANYBODY),
     forwards("DELETE", "/v1/me/sessions", "/people/{me}/sessions", "End all your logins.", {204: None}, ANYBODY),
     forwards(
         "DELETE", "/v1/me/sessions/{session}", "/people/{me}/sessions/{session}", "End one of your logins.",
         {204: None}, ANYBODY, repeatable=False,
     ),
     forwards(
-        "GET", PERSON, "/people/{person}", "Show who somebody is.", {200: bodies.PersonProfile},
+        "GET", PERSON, "/people/{person}", "Show who somebody is.", {200: answers.PersonProfile},
         own_or(Owner.PERSON, *STAFF),
     ),
     forwards(
-        "POST", PERSON + "/licences", "/people/{person}/licences", "Record a licence.", {201: bodies.RecordedLicence},
+        "POST", PERSON + "/licences", "/people/{person}/licences", "Record a licence.", {201: answers.RecordedLicence},
         only(*LICENSING), body=bodies.LicenceEntry,
+    ),
+    forwards(
+        "GET", PERSON + "/export", "/people/{person}/export", "Show all that says who somebody is.",
+        {200: answers.Export}, own_or(Owner.PERSON, "admin"),
+    ),
+    forwards(
+        "POST", PERSON + "/erase", "/people/{person}/erase",
+        "Destroy all that says who somebody is, for ever; with the password of who asks.", {204: None},
+        own_or(Owner.PERSON, "admin"), body=bodies.PasswordProof, repeatable=False,
     ),
     shows(PERSON + "/licences", read.licences, Listing[auth_views.LicenceView], own_person, of="auth"),
     shows(PERSON + "/entitlements", read.entitlements, Listing[auth_views.EntitlementView], own_person, of="auth"),
@@ -205,11 +214,11 @@ RESULTS: Final = (
 DEVICES: Final = (
     forwards(
         "POST", "/v1/devices", "/devices", "Register a target for a lane; its secret is told this once.",
-        {201: bodies.DeviceSecret}, only("armourer", "admin"), body=bodies.DeviceEntry,
+        {201: answers.DeviceSecret}, only("armourer", "admin"), body=bodies.DeviceEntry,
     ),
     forwards(
         "POST", "/v1/devices/token", "/devices/token", "Get a target's token for its secret.",
-        {200: bodies.DeviceToken}, PUBLIC, body=bodies.DeviceProof,
+        {200: answers.DeviceToken}, PUBLIC, body=bodies.DeviceProof,
     ),
     Route("POST", "/v1/devices/{device}/shots", TakesShots(), DEVICE),
 )  # fmt: skip

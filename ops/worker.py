@@ -17,6 +17,7 @@ from bus.tasks import unless
 from bus.trust import Trust
 from bus.worker import Worker
 from handlers.auth.endpoint.server import serve
+from handlers.auth.erasure_list import ErasureList
 from handlers.auth.issuing import issue_service_token
 from handlers.auth.signing import Signer, open_signer
 from handlers.wiring import SERVICES
@@ -28,6 +29,7 @@ from ops.settings import Settings
 from ops.sound import AUTH_POOL, WORKER_POOL, until_sound
 
 MASTER_KEY_FILE: Final = "auth-master.key"
+ERASURES: Final = "erasures.jsonl"
 
 
 @click.command
@@ -78,6 +80,7 @@ async def _work_as_auth(settings: Settings, stopping: asyncio.Event) -> None:
             host=settings.auth_host,
             port=settings.auth_port,
             bootstrap_secret=load(settings.home, "auth").secret,
+            erasures=ErasureList(settings.home / ERASURES),
             staff_needs_second_factor=settings.staff_second_factor == "required",
         ):
             await _run(made, "auth", settings, pool, stopping)

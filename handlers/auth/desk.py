@@ -10,6 +10,7 @@ from uuid import UUID
 
 from bus.connection import ACQUIRE_TIMEOUT_S, Connection, Pool
 from bus.outbox import Outbox
+from handlers.auth.erasure_list import ErasureList
 from handlers.auth.events import Role
 from handlers.auth.passwords import Hasher
 from handlers.auth.signing import Signer
@@ -36,6 +37,7 @@ class Desk:
     outbox: Outbox
     signer: Signer
     hasher: Hasher
+    erasures: ErasureList
     staff_needs_second_factor: bool = False
 
     @property

@@ -55,6 +55,12 @@ class PersonEnabled(Event, name="auth.person-enabled", stream="person:{person}")
     enabled_by: Text
 
 
+class PersonErased(Event, name="auth.person-erased", stream="person:{person}"):
+    """Nobody is behind this id any more: all that said who it was is destroyed, and its licences are gone."""
+
+    person: UUID
+
+
 class TokensRevoked(Event, name="auth.tokens-revoked", stream="person:{person}"):
     """Access tokens issued to somebody before this moment count no more; with `logins`, older logins end too."""
 

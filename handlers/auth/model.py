@@ -19,6 +19,7 @@ from handlers.auth.events import (
     LicenceSuspended,
     PersonDisabled,
     PersonEnabled,
+    PersonErased,
     Role,
     RolesAssigned,
     TokensRevoked,
@@ -132,6 +133,17 @@ def enable_person(book: RoleBook, asked: EnablePerson, given: Given) -> Sequence
     if not book.subject.disabled:
         raise NotDisabled
     return [PersonEnabled(person=asked.person, enabled_by=given.actor)]
+
+
+def erase_person(book: RoleBook, person: UUID) -> Sequence[Event]:
+    """Erases a person: nobody is entitled to anything under this id any more."""
+    if book.subject is None:
+        raise PersonUnknown
+    _another_admin_must_stay(book.staff, person)
+    nothing = EntitlementsPublished(
+        person=person, entitlements=(), rule_set=rules.IN_FORCE.code, rule_version=rules.IN_FORCE.version
+    )
+    return [revoked(person, book.subject, book.locked_at, logins=True), nothing, PersonErased(person=person)]
 
 
 def revoked(person: UUID, standing: Standing, at: datetime, *, logins: bool) -> TokensRevoked:

@@ -58,7 +58,7 @@ class ProofRefused(Rejected):
 
 async def enrol(desk: Desk, caller: Caller, password: str) -> Enrolled:
     """Makes a secret; it asks for nothing until it was confirmed, and a second one takes its place until then."""
-    keys = await _prove_password(desk, caller.person, password)
+    keys = await prove_password(desk, caller.person, password)
     secret = totp.new_secret()
     async with desk.transaction() as connection:
         await throttle.forgive(connection, keys, await now(connection))
@@ -92,7 +92,7 @@ async def confirm(desk: Desk, caller: Caller, code: str) -> Sequence[str]:
 
 
 async def remove(desk: Desk, caller: Caller, password: str, code: str) -> None:
-    keys = await _prove_password(desk, caller.person, password)
+    keys = await prove_password(desk, caller.person, password)
     async with desk.transaction() as connection:
         at = await now(connection)
         if not await prove(desk, connection, caller.person, code, at):
@@ -116,7 +116,7 @@ async def prove(desk: Desk, connection: Connection, person: UUID, code: str | No
     return True
 
 
-async def _prove_password(desk: Desk, person: UUID, password: str) -> throttle.Keys:
+async def prove_password(desk: Desk, person: UUID, password: str) -> throttle.Keys:
     keys = throttle.keys_of_own(desk.vault, person)
     desk.hasher.must_have_room()
     async with desk.transaction() as connection:

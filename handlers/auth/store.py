@@ -18,6 +18,7 @@ from handlers.auth.events import (
     LicenceSuspended,
     PersonDisabled,
     PersonEnabled,
+    PersonErased,
     PersonRegistered,
     Role,
     RolesAssigned,
@@ -29,8 +30,12 @@ from handlers.booking.events import LaneHeld
 
 
 async def load_role_book(connection: Connection, asked: AssignRoles | DisablePerson | EnablePerson) -> RoleBook:
-    staff = await lock_staff(connection, asked.person)
-    subject = await standing_of(connection, asked.person)
+    return await role_book(connection, asked.person)
+
+
+async def role_book(connection: Connection, person: UUID) -> RoleBook:
+    staff = await lock_staff(connection, person)
+    subject = await standing_of(connection, person)
     locked_at: datetime = await connection.fetchval("SELECT clock_timestamp()")
     return RoleBook(subject, staff, locked_at)
 
@@ -71,7 +76,7 @@ async def lock_staff(connection: Connection, subject: UUID) -> Mapping[UUID, fro
 async def standing_of(connection: Connection, person: UUID) -> Standing | None:
     """What a person is at this moment; None for nobody."""
     row = await connection.fetchrow(
-        "SELECT roles, disabled, tokens_since, logins_since FROM person WHERE person = $1", person
+        "SELECT roles, disabled, tokens_since, logins_since FROM person WHERE person = $1 AND NOT erased", person
     )
     return None if row is None else _standing(row)
 
@@ -79,7 +84,8 @@ async def standing_of(connection: Connection, person: UUID) -> Standing | None:
 async def hold_standing(connection: Connection, person: UUID) -> Standing | None:
     """The same, and it stays so until the transaction ends: what is issued meanwhile is issued by it."""
     row = await connection.fetchrow(
-        "SELECT roles, disabled, tokens_since, logins_since FROM person WHERE person = $1 FOR SHARE", person
+        "SELECT roles, disabled, tokens_since, logins_since FROM person WHERE person = $1 AND NOT erased FOR SHARE",
+        person,
     )
     return None if row is None else _standing(row)
 
@@ -87,7 +93,8 @@ async def hold_standing(connection: Connection, person: UUID) -> Standing | None
 async def lock_standing(connection: Connection, person: UUID) -> Standing | None:
     """The same for whoever changes it."""
     row = await connection.fetchrow(
-        "SELECT roles, disabled, tokens_since, logins_since FROM person WHERE person = $1 FOR UPDATE", person
+        "SELECT roles, disabled, tokens_since, logins_since FROM person WHERE person = $1 AND NOT erased FOR UPDATE",
+        person,
     )
     return None if row is None else _standing(row)
 
@@ -133,7 +140,9 @@ def _licence(row: Record) -> Licence:
 
 async def apply_person_registered(connection: Connection, event: PersonRegistered) -> None:
     await connection.execute(
-        "INSERT INTO person (person, roles, disabled) VALUES ($1, $2, false)", event.person, list(event.roles)
+        "INSERT INTO person (person, roles, disabled, erased) VALUES ($1, $2, false, false)",
+        event.person,
+        list(event.roles),
     )
 
 
@@ -147,6 +156,15 @@ async def apply_person_disabled(connection: Connection, event: PersonDisabled) -
 
 async def apply_person_enabled(connection: Connection, event: PersonEnabled) -> None:
     await connection.execute("UPDATE person SET disabled = false WHERE person = $1", event.person)
+
+
+async def apply_person_erased(connection: Connection, event: PersonErased) -> None:
+    await connection.execute("UPDATE person SET roles = '{}', erased = true WHERE person = $1", event.person)
+    await _forget_licences(connection, event.person)
+
+
+async def _forget_licences(connection: Connection, person: UUID) -> None:
+    await connection.execute("DELETE FROM licence WHERE person = $1", person)
 
 
 async def apply_tokens_revoked(connection: Connection, event: TokensRevoked) -> None:

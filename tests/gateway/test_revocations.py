@@ -16,8 +16,8 @@ async def revoke(gate: Gate, person: object) -> None:
     """Lets auth have said that no token of this person counts."""
     await gate.fetch(
         """
-        INSERT INTO auth.person (person, roles, disabled, tokens_since)
-        VALUES ($1, '{}', true, clock_timestamp() + interval '5 seconds')
+        INSERT INTO auth.person (person, roles, disabled, tokens_since, erased)
+        VALUES ($1, '{}', true, clock_timestamp() + interval '5 seconds', false)
         """,
         person,
     )
@@ -45,7 +45,9 @@ async def test_a_revocation_is_known_without_the_bell(gate: Gate, monkeypatch: p
     monkeypatch.setattr("gateway.revocations.READ_EVERY_S", 0.05)
     person = uuid7()
     token = gate.token(person=person)
-    await gate.fetch("INSERT INTO auth.person VALUES ($1, '{}', true, clock_timestamp() + interval '5 s')", person)
+    await gate.fetch(
+        "INSERT INTO auth.person VALUES ($1, '{}', true, clock_timestamp() + interval '5 s', NULL, false)", person
+    )
     async with asyncio.timeout(5):
         while not await refused(gate, token):
             await asyncio.sleep(0.01)

@@ -35,6 +35,7 @@ STATUS: Final[Mapping[type[Rejected], int]] = {
     devices.DeviceRefused: 401,
     enrolment.NamesNotEnrolled: 403,
     enrolment.ServiceRefused: 401,
+    model.LastAdmin: 409,
     model.NotAllowed: 403,
     model.PersonUnknown: 404,
     own_logins.PasswordWrong: 403,

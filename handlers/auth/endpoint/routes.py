@@ -8,9 +8,9 @@ from aiohttp import web
 from pydantic import BaseModel
 
 from bus.tokens import DeviceClaims, UserClaims
-from handlers.auth import devices, enrolment, own_logins, people, recording, second_factor, sessions
+from handlers.auth import devices, enrolment, erasure, own_logins, people, recording, second_factor, sessions
 from handlers.auth.desk import Desk
-from handlers.auth.endpoint import bodies
+from handlers.auth.endpoint import answers, bodies
 from handlers.auth.endpoint.reading import body_of, caller_of, id_in_path, owner_of
 from handlers.auth.people import Newcomer
 from handlers.auth.recording import Entry
@@ -22,7 +22,7 @@ BOOTSTRAP_SECRET: Final = web.AppKey("bootstrap_secret", str)
 async def register(request: web.Request) -> web.Response:
     body = await body_of(request, bodies.Registration)
     person = await people.register(request.app[DESK], _newcomer(body))
-    return _answer(bodies.Registered(person=person), 201)
+    return _answer(answers.Registered(person=person), 201)
 
 
 async def bootstrap(request: web.Request) -> web.Response:
@@ -30,7 +30,7 @@ async def bootstrap(request: web.Request) -> web.Response:
     expected = request.app[BOOTSTRAP_SECRET]
     given = body.secret.get_secret_value()
     person = await people.bootstrap_admin(request.app[DESK], given, expected, _newcomer(body))
-    return _answer(bodies.Registered(person=person), 201)
+    return _answer(answers.Registered(person=person), 201)
 
 
 async def log_in(request: web.Request) -> web.Response:
@@ -54,7 +54,7 @@ async def log_out(request: web.Request) -> web.Response:
 async def list_sessions(request: web.Request) -> web.Response:
     desk = request.app[DESK]
     found = await own_logins.list_sessions(desk, await owner_of(request, desk))
-    return _answer(bodies.Logins.model_validate({"items": found}, from_attributes=True))
+    return _answer(answers.Logins.model_validate({"items": found}, from_attributes=True))
 
 
 async def end_session(request: web.Request) -> web.Response:
@@ -83,7 +83,7 @@ async def enrol_second_factor(request: web.Request) -> web.Response:
     caller = await owner_of(request, desk)
     body = await body_of(request, bodies.PasswordProof)
     enrolled = await second_factor.enrol(desk, caller, body.password.get_secret_value())
-    return _answer(bodies.SecondFactor(secret=enrolled.secret, uri=enrolled.uri), 201)
+    return _answer(answers.SecondFactor(secret=enrolled.secret, uri=enrolled.uri), 201)
 
 
 async def confirm_second_factor(request: web.Request) -> web.Response:
@@ -91,7 +91,7 @@ async def confirm_second_factor(request: web.Request) -> web.Response:
     caller = await owner_of(request, desk)
     body = await body_of(request, bodies.CodeProof)
     codes = await second_factor.confirm(desk, caller, body.code.get_secret_value())
-    return _answer(bodies.RecoveryCodes(recovery_codes=list(codes)))
+    return _answer(answers.RecoveryCodes(recovery_codes=list(codes)))
 
 
 async def remove_second_factor(request: web.Request) -> web.Response:
@@ -106,7 +106,22 @@ async def read_person(request: web.Request) -> web.Response:
     desk = request.app[DESK]
     caller = await caller_of(request, desk)
     profile = await people.profile(desk, caller, id_in_path(request, "person"))
-    return _answer(bodies.PersonProfile.model_validate(profile, from_attributes=True))
+    return _answer(answers.PersonProfile.model_validate(profile, from_attributes=True))
+
+
+async def export(request: web.Request) -> web.Response:
+    desk = request.app[DESK]
+    caller = await caller_of(request, desk)
+    held = await erasure.export(desk, caller, id_in_path(request, "person"))
+    return _answer(answers.Export.model_validate(held, from_attributes=True))
+
+
+async def erase(request: web.Request) -> web.Response:
+    desk = request.app[DESK]
+    caller = await caller_of(request, desk)
+    body = await body_of(request, bodies.PasswordProof)
+    await erasure.erase(desk, caller, id_in_path(request, "person"), body.password.get_secret_value())
+    return web.Response(status=204)
 
 
 async def record_licence(request: web.Request) -> web.Response:
@@ -115,7 +130,7 @@ async def record_licence(request: web.Request) -> web.Response:
     body = await body_of(request, bodies.LicenceEntry)
     entry = Entry(body.category, body.number, body.authority, body.valid_from, body.valid_until)
     licence = await recording.record_licence(desk, caller, id_in_path(request, "person"), entry)
-    return _answer(bodies.RecordedLicence(licence=licence), 201)
+    return _answer(answers.RecordedLicence(licence=licence), 201)
 
 
 async def register_device(request: web.Request) -> web.Response:
@@ -123,14 +138,14 @@ async def register_device(request: web.Request) -> web.Response:
     caller = await caller_of(request, desk)
     body = await body_of(request, bodies.DeviceEntry)
     secret = await devices.register_device(desk, caller, body.device, body.lane)
-    return _answer(bodies.DeviceSecret(device=body.device, lane=body.lane, secret=secret), 201)
+    return _answer(answers.DeviceSecret(device=body.device, lane=body.lane, secret=secret), 201)
 
 
 async def admit_device(request: web.Request) -> web.Response:
     body = await body_of(request, bodies.DeviceProof)
     admitted = await devices.admit_device(request.app[DESK], body.device, body.secret.get_secret_value())
     return _answer(
-        bodies.DeviceToken(
+        answers.DeviceToken(
             access_token=admitted.access_token, expires_in_s=DeviceClaims.longest_s, lanes=admitted.lanes
         )
     )
@@ -140,7 +155,7 @@ async def admit_service(request: web.Request) -> web.Response:
     body = await body_of(request, bodies.ServiceProof)
     secret = body.secret.get_secret_value()
     token = await enrolment.admit_service(request.app[DESK], body.service, secret, body.boot, body.names)
-    return _answer(bodies.ServiceStatement.model_validate(token, from_attributes=True))
+    return _answer(answers.ServiceStatement.model_validate(token, from_attributes=True))
 
 
 async def health(request: web.Request) -> web.Response:
@@ -152,6 +167,8 @@ async def health(request: web.Request) -> web.Response:
 ROUTES: Final = (
     web.post("/people", register),
     web.get("/people/{person}", read_person, allow_head=False),
+    web.get("/people/{person}/export", export, allow_head=False),
+    web.post("/people/{person}/erase", erase),
     web.get("/people/{person}/sessions", list_sessions, allow_head=False),
     web.delete("/people/{person}/sessions", end_sessions),
     web.delete("/people/{person}/sessions/{session}", end_session),
@@ -177,7 +194,7 @@ def _newcomer(body: bodies.Registration) -> Newcomer:
 
 def _tokens(opened: sessions.LoggedIn) -> web.Response:
     return _answer(
-        bodies.Tokens(
+        answers.Tokens(
             person=opened.person,
             roles=list(opened.roles),
             access_token=opened.access_token,

@@ -15,11 +15,12 @@ from bus.connection import Pool, is_passing
 from bus.errors import Refusal
 from bus.outbox import Outbox
 from bus.tasks import running
-from handlers.auth import session_store, throttle
+from handlers.auth import erasure, session_store, throttle
 from handlers.auth.desk import Desk
 from handlers.auth.endpoint.problems import answer_problems
 from handlers.auth.endpoint.reading import LARGEST_BODY_BYTES
 from handlers.auth.endpoint.routes import BOOTSTRAP_SECRET, DESK, ROUTES
+from handlers.auth.erasure_list import ErasureList
 from handlers.auth.passwords import Hasher
 from handlers.auth.signing import Signer
 
@@ -39,11 +40,12 @@ async def serve(
     host: str,
     port: int,
     bootstrap_secret: str,
+    erasures: ErasureList,
     hasher: Hasher | None = None,
     staff_needs_second_factor: bool = False,
 ) -> AsyncIterator[int]:
     """Serves until the context is left; gives the port, which is a free one where 0 was asked for."""
-    desk = Desk(pool, outbox, signer, hasher or Hasher(), staff_needs_second_factor)
+    desk = Desk(pool, outbox, signer, hasher or Hasher(), erasures, staff_needs_second_factor)
     runner = web.AppRunner(
         application(desk, bootstrap_secret),
         access_log=None,
@@ -51,6 +53,7 @@ async def serve(
         shutdown_timeout=SHUTDOWN_S,
     )
     try:
+        await erasure.erase_again(desk)
         await runner.setup()
         async with running(_upkeep(desk)):
             bound = await _listen(runner, host, port)

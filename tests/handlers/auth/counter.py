@@ -19,6 +19,7 @@ from bus.outbox import Outbox
 from bus.producer import Registration
 from bus.tokens import UserClaims
 from handlers.auth.endpoint.server import serve
+from handlers.auth.erasure_list import ErasureList
 from handlers.auth.issuing import issue_service_token
 from handlers.auth.passwords import Hasher
 from handlers.auth.service import service
@@ -162,6 +163,7 @@ async def open_counter(
                 port=0,
                 bootstrap_secret=BOOTSTRAP_SECRET,
                 hasher=hasher or quick_hasher(),
+                erasures=ErasureList(master_key_file.with_name("erasures.jsonl")),
                 staff_needs_second_factor=staff_needs_second_factor,
             )
         )

@@ -130,6 +130,8 @@ NEEDS_A_TOKEN = [
     ("POST", "/people/{person}/second-factor"),
     ("POST", "/people/{person}/second-factor/confirm"),
     ("POST", "/people/{person}/second-factor/remove"),
+    ("GET", "/people/{person}/export"),
+    ("POST", "/people/{person}/erase"),
     ("GET", "/people/{person}/sessions"),
     ("DELETE", "/people/{person}/sessions"),
     ("DELETE", "/people/{person}/sessions/{session}"),

@@ -128,7 +128,8 @@ async def test_a_role_taken_away_counts_at_once_whatever_the_token_says(counter:
     assert (await counter.get(f"/people/{anna}", token))[0] == 200
     await counter.hears(AssignRoles(person=ben, roles=("shooter",)), f"person:{ada}")
     assert counter.claims(token).roles == ("instructor",)
-    assert (await counter.get(f"/people/{anna}", token))[0] == 404
+    assert (await counter.get(f"/people/{anna}", token))[0] == 401, "it is a token of before"
+    assert (await counter.get(f"/people/{anna}", await counter.token_of("ben")))[0] == 404
 
 
 async def test_nothing_personal_stands_in_the_log_or_unsealed_in_a_table(

@@ -10,6 +10,7 @@ import pytest
 
 from handlers.auth import totp
 from handlers.auth.commands import AssignRoles
+from handlers.auth.events import Role
 from tests.database import Database
 from tests.handlers.auth.counter import HERE, PASSWORD, Answer, Counter, open_counter
 
@@ -138,7 +139,7 @@ async def test_where_staff_needs_a_second_factor_a_password_alone_gives_no_staff
 ) -> None:
     async with open_counter(database, master_key_file, staff_needs_second_factor=True) as counter:
         ada, anna = await counter.bootstrap(), await counter.register()
-        roles = ("armourer", "cashier", "instructor", "shooter")
+        roles: tuple[Role, ...] = ("armourer", "cashier", "instructor", "shooter")
         await counter.hears(AssignRoles(person=anna, roles=roles), f"person:{ada}")
         tokens = await counter.log_in()
         assert tokens["roles"] == ["instructor", "shooter"]

@@ -6,12 +6,13 @@ import pytest
 
 from bus.errors import Refusal
 from handlers.auth.endpoint.server import serve
+from handlers.auth.erasure_list import ErasureList
 from handlers.auth.signing import change_key
 from tests.database import Database
 from tests.handlers.auth.counter import BOOTSTRAP_SECRET, Counter, open_counter, quick_hasher
 
 
-async def test_a_port_in_use_is_said_in_a_sentence(counter: Counter) -> None:
+async def test_a_port_in_use_is_said_in_a_sentence(counter: Counter, tmp_path: Path) -> None:
     port = int(counter.url.rpartition(":")[2])
     with pytest.raises(Refusal, match=f"port {port}"):
         async with serve(
@@ -21,6 +22,7 @@ async def test_a_port_in_use_is_said_in_a_sentence(counter: Counter) -> None:
             host="127.0.0.1",
             port=port,
             bootstrap_secret=BOOTSTRAP_SECRET,
+            erasures=ErasureList(tmp_path / "erasures.jsonl"),
             hasher=quick_hasher(),
         ):
             pass
