@@ -121,27 +121,27 @@ async def test_the_events_of_a_stream_are_written_by_one_service(database: Datab
     await armory.close()
 
 
+FORBIDDEN = [
+    "INSERT INTO bus.outbox DEFAULT VALUES",
+    "UPDATE bus.outbox SET actor = 'x'",
+    "DELETE FROM bus.outbox",
+    "TRUNCATE bus.outbox",
+    "SELECT nextval('bus.outbox_position')",
+    "UPDATE bus.progress SET to_position = 1",
+    "DELETE FROM bus.outcome",
+    "UPDATE bus.producer SET names = '{}'",
+    "SELECT pg_advisory_xact_lock(1)",
+    "SELECT pg_advisory_lock_shared(1)",
+    "SELECT bus.take_mark()",
+]
+
+
 @pytest.mark.parametrize("role", ["auth", "booking", "armory", "payment", "stats", "gateway", "analyst", "operator"])
-@pytest.mark.parametrize(
-    "statement",
-    [
-        "INSERT INTO bus.outbox DEFAULT VALUES",
-        "UPDATE bus.outbox SET actor = 'x'",
-        "DELETE FROM bus.outbox",
-        "TRUNCATE bus.outbox",
-        "SELECT nextval('bus.outbox_position')",
-        "UPDATE bus.progress SET to_position = 1",
-        "DELETE FROM bus.outcome",
-        "UPDATE bus.producer SET names = '{}'",
-        "SELECT pg_advisory_xact_lock(1)",
-        "SELECT pg_advisory_lock_shared(1)",
-        "SELECT bus.take_mark()",
-    ],
-)
-async def test_no_role_can_change_the_log_or_stall_it(database: Database, role, statement):
+async def test_no_role_can_change_the_log_or_stall_it(database: Database, role):
     connection = await database.connect(role)
-    with pytest.raises(asyncpg.InsufficientPrivilegeError):
-        await connection.execute(statement)
+    for statement in FORBIDDEN:
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await connection.execute(statement)
     await connection.close()
 
 

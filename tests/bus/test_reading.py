@@ -54,25 +54,24 @@ def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield from nodes(child)
 
 
-@pytest.mark.parametrize("names", [["booking.name-10"], ["booking.unheard-of"], None], ids=["some", "none", "all"])
 @pytest.mark.parametrize("planned", ["force_custom_plan", "force_generic_plan"])
-async def test_a_read_goes_by_position_through_the_right_partitions_index(database, names, planned):
+async def test_a_read_goes_by_position_through_the_right_partitions_index(database, planned):
     admin = await database.connect("postgres")
     await fill(admin)
     head = await admin.fetchval("SELECT last_value FROM bus.outbox_position")
     await admin.execute(f"SET plan_cache_mode = {planned}")
-    async with explained(admin) as plans:
-        await reading.read(admin, head - 2000, ["domain"], names, 100)
-    [plan] = [
-        one["Plan"] for one in plans if "FROM bus.outbox AS o" in one["Query Text"] and "LIMIT" in one["Query Text"]
-    ]
-    touched = [node for node in nodes(plan) if "Relation Name" in node]
-    run = [node for node in touched if node.get("Actual Loops", 1)]
-    assert touched, plan
-    assert not [node for node in run if node["Node Type"] == "Seq Scan" and node["Relation Name"] == "outbox_domain_0"]
-    searched = [node for node in touched if node["Relation Name"] == "outbox_domain_0"]
-    assert [node["Node Type"] for node in searched] == ["Index Scan"]
-    assert "position" in searched[0]["Index Cond"]
+    for names in (["booking.name-10"], ["booking.unheard-of"], None):
+        async with explained(admin) as plans:
+            await reading.read(admin, head - 2000, ["domain"], names, 100)
+        [plan] = [one["Plan"] for one in plans if "FROM bus.outbox AS o" in one["Query Text"]]
+        run = [node for node in nodes(plan) if "Relation Name" in node and node.get("Actual Loops", 1)]
+        assert run, plan
+        assert {node["Relation Name"] for node in run if node["Relation Name"].startswith("outbox_domain")} == {
+            "outbox_domain_0"
+        }
+        searched = [node for node in run if node["Relation Name"] == "outbox_domain_0"]
+        assert [node["Node Type"] for node in searched] == ["Index Scan"]
+        assert "position" in searched[0]["Index Cond"]
     await admin.close()
 
 
