@@ -11,12 +11,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from bus.connection import Connection
 from bus.errors import Rejected
 from bus.message import Command, Event, Message
 from bus.service import Given
 from handlers.armory import reactions
 from handlers.armory.commands import AddWeapon, AddWeaponType, IssueWeapon, ReturnWeapon
 from handlers.armory.events import WeaponReserved, WeaponReturned
+from handlers.armory.model import reservations
 from handlers.armory.service import service as armory_service
 from handlers.armory.store.loads import load_demand
 from handlers.booking.commands import BookSession, CancelBooking, CheckIn, FinishSession, StartSession
@@ -41,7 +43,7 @@ UNITS = 2
 
 class Move(NamedTuple):
     after: timedelta
-    message: Command
+    message: Message
 
 
 @dataclass
@@ -52,7 +54,7 @@ class House:
     armory: Hearing
     asker: int = 900
 
-    async def ask(self, command: Command, at: datetime) -> None:
+    async def ask(self, command: Message, at: datetime) -> None:
         self.desk.at = at
         if type(command) in {row.message for row in booking_service().hears}:
             told: list[Message] = [one.message for one in await self.desk.hears(command, by=STAFF)]
@@ -92,7 +94,7 @@ class House:
         said = reactions.reserve(
             demand, asked, Given(at=at, id=booking(0), correlation=booking(0), actor="service:auth")
         )
-        most = demand.taken.most(Span(slot, slot + SLOT), at)
+        most = demand.taken.most(reservations.Span(slot, slot + SLOT), at)
         return max(0, UNITS - most), isinstance(said[0], WeaponReserved)
 
 
@@ -184,7 +186,7 @@ async def test_both_agree_on_what_is_free_and_no_promise_is_broken(house: House,
             await attempt.rollback()
 
 
-async def crowd(connection: asyncpg.Connection) -> int:
+async def crowd(connection: Connection) -> int:
     """How many reservations share one moment at most."""
     most = await connection.fetchval(
         """

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -39,7 +40,7 @@ def book_of(told: list[Handed]) -> list[Link]:
 
 
 books = st.integers(2, 9).map(lambda many: [handed(number) for number in range(1, many + 1)])
-edits = st.sampled_from(
+edits: st.SearchStrategy[dict[str, Any]] = st.sampled_from(
     [
         {"kind": "correction"},
         {"booking": booking(99)},

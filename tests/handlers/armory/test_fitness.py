@@ -143,7 +143,7 @@ async def out_and_back(armory: Hearing, number: int, unit: int, fired: int) -> N
 
 async def fit(armory: Hearing) -> int:
     """The fit units by the table, which must be those counted one by one."""
-    told, counted = await armory.connection.fetchrow(
+    row = await armory.connection.fetchrow(
         """
         SELECT units, (
             SELECT count(*) FROM weapon AS w
@@ -152,6 +152,8 @@ async def fit(armory: Hearing) -> int:
         FROM weapon_type AS t WHERE weapon_type = 'air-rifle'
         """
     )
+    assert row is not None
+    told, counted = row
     assert told == counted
     return int(told)
 
