@@ -1,1 +1,1767 @@
-../schema.sql
+-- Firingline's whole schema.
+--
+-- One append-only log, bus.outbox, holds everything that was asked for (commands) and everything that
+-- happened (events). Writers append through the functions below; services read the log in the order of
+-- `position`, decide, and append what follows. Nothing else connects them.
+--
+-- A message's life, and the order of this file:
+--
+--   roles        who may connect, and as what
+--   bus          producer -> accepted -> outbox -> (horizon) -> lease, progress -> parked -> outcome
+--   auth ... stats   one schema a service: its own tables, and the views that others may read
+--
+-- Why no reader ever skips a message. `position` comes from one sequence, so a later position can be
+-- committed before an earlier one, and a reader that remembers only "position > last" would lose the late
+-- one. Here every writer first takes a shared, transaction-level advisory lock, the *mark*, whose key is the
+-- sequence's last value at that moment: whatever it inserts afterwards has a larger position. A reader first
+-- reads the sequence's last value, then the smallest mark held, then rows up to the smaller of the two: the
+-- *horizon*. What lies below it is committed or rolled back for good. The three steps are three statements
+-- with three snapshots; one statement would lose messages again.
+--
+-- Why a mark is short. Locks, keys and state come first, the mark and the rows last, then COMMIT. A holder
+-- older than bus.mark_limit() is ended by bus.end_stale_marks().
+--
+-- NOTIFY is a bell, never the message: the channel is constant, the payload empty, and it is rung after
+-- COMMIT on a connection of its own. Reading by polling stays correct without it.
+
+BEGIN;
+
+-- Roles ------------------------------------------------------------------------------------------------
+
+-- Roles belong to the cluster, so a second database finds them there already. They get LOGIN and a password
+-- from `firingline migrate`; only the owner never logs in while the range is running.
+DO $$
+DECLARE
+    wanted text;
+BEGIN
+    FOREACH wanted IN ARRAY ARRAY[
+        'firingline_owner', 'firingline_auth', 'firingline_booking', 'firingline_armory', 'firingline_payment',
+        'firingline_stats', 'firingline_gateway', 'firingline_analyst', 'firingline_operator'
+    ] LOOP
+        BEGIN
+            EXECUTE format('CREATE ROLE %I NOLOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOBYPASSRLS', wanted);
+        EXCEPTION WHEN duplicate_object OR unique_violation THEN
+            NULL;
+        END;
+    END LOOP;
+END $$;
+
+-- The owner of the bus's functions sees when a backend began and may end one that holds a mark for too long.
+GRANT pg_read_all_stats, pg_signal_backend TO firingline_owner;
+
+DO $$
+BEGIN
+    EXECUTE format('REVOKE ALL ON DATABASE %I FROM PUBLIC', current_database());
+    EXECUTE format(
+        'GRANT CONNECT ON DATABASE %I TO firingline_owner, firingline_auth, firingline_booking, firingline_armory, '
+        'firingline_payment, firingline_stats, firingline_gateway, firingline_analyst, firingline_operator',
+        current_database());
+    EXECUTE format('GRANT CREATE ON DATABASE %I TO firingline_owner', current_database());
+END $$;
+
+CREATE EXTENSION IF NOT EXISTS btree_gist;
+REVOKE CREATE ON SCHEMA public FROM PUBLIC;
+
+-- Advisory locks are the mark's; only the bus's functions, which run as the owner, may take them.
+REVOKE EXECUTE ON FUNCTION
+    pg_advisory_lock(bigint), pg_advisory_lock(int, int),
+    pg_advisory_lock_shared(bigint), pg_advisory_lock_shared(int, int),
+    pg_advisory_xact_lock(bigint), pg_advisory_xact_lock(int, int),
+    pg_advisory_xact_lock_shared(bigint), pg_advisory_xact_lock_shared(int, int),
+    pg_try_advisory_lock(bigint), pg_try_advisory_lock(int, int),
+    pg_try_advisory_lock_shared(bigint), pg_try_advisory_lock_shared(int, int),
+    pg_try_advisory_xact_lock(bigint), pg_try_advisory_xact_lock(int, int),
+    pg_try_advisory_xact_lock_shared(bigint), pg_try_advisory_xact_lock_shared(int, int)
+FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION pg_advisory_xact_lock_shared(bigint) TO firingline_owner;
+
+SET ROLE firingline_owner;
+
+-- Bus ---------------------------------------------------------------------------------------------------
+
+CREATE SCHEMA bus;
+GRANT USAGE ON SCHEMA bus TO
+    firingline_auth, firingline_booking, firingline_armory, firingline_payment, firingline_stats,
+    firingline_gateway, firingline_analyst, firingline_operator;
+ALTER DEFAULT PRIVILEGES IN SCHEMA bus REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;
+ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;
+
+-- Which numbered migrations this database has had.
+CREATE TABLE bus.migration (
+    number     integer     PRIMARY KEY,
+    name       text        NOT NULL,
+    applied_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+
+-- Which life of the log this is. Positions are reissued after a restore to an earlier point, so whoever keeps
+-- a position outside this database keeps the epoch beside it; a restore begins a new one.
+CREATE TABLE bus.epoch (
+    epoch integer     PRIMARY KEY,
+    began timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+INSERT INTO bus.epoch (epoch) VALUES (1);
+
+-- Who may append. A worker registers, at its start and at each renewal, the service token that auth signed
+-- for its database role and boot. The token's statement is kept so that every consumer can verify it; it is
+-- no bearer token: it serves only this role, this boot, and once.
+CREATE TABLE bus.producer (
+    id            integer     GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    role          name        NOT NULL,
+    boot          uuid        NOT NULL,
+    token_id      uuid        NOT NULL UNIQUE,
+    names         text[]      NOT NULL,  -- the message names it says it may append; consumers check them against the token
+    token         text        NOT NULL CHECK (octet_length(token) <= 8192),
+    expires_at    timestamptz NOT NULL,
+    registered_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+
+CREATE FUNCTION bus.register_producer(
+    boot uuid, token_id uuid, names text[], token text, expires_at timestamptz
+) RETURNS integer
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = bus, pg_temp AS $$
+DECLARE
+    registered integer;
+BEGIN
+    IF register_producer.expires_at > clock_timestamp() + interval '1 hour 1 minute' THEN
+        RAISE EXCEPTION 'a producer''s token lasts an hour at most' USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    INSERT INTO bus.producer (role, boot, token_id, names, token, expires_at)
+    VALUES (session_user, register_producer.boot, register_producer.token_id, register_producer.names,
+            register_producer.token, register_producer.expires_at)
+    RETURNING id INTO registered;
+    RETURN registered;
+END $$;
+
+-- Raises unless the calling role registered this producer, its token still holds by this database's clock,
+-- and every name is one it may append.
+CREATE FUNCTION bus.check_producer(producer integer, names text[]) RETURNS void
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = bus, pg_temp AS $$
+DECLARE
+    found bus.producer;
+BEGIN
+    SELECT * INTO found FROM bus.producer AS p WHERE p.id = check_producer.producer;
+    IF found.id IS NULL OR found.role <> session_user THEN
+        RAISE EXCEPTION 'producer % is not registered for %', producer, session_user
+            USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    IF found.expires_at <= clock_timestamp() THEN
+        RAISE EXCEPTION 'the token of producer % expired at %', producer, found.expires_at
+            USING ERRCODE = 'invalid_authorization_specification';
+    END IF;
+    IF NOT check_producer.names <@ found.names THEN
+        RAISE EXCEPTION 'producer % (%) may not append %', producer, session_user,
+            (SELECT string_agg(DISTINCT n, ', ') FROM unnest(check_producer.names) AS n WHERE n <> ALL (found.names))
+            USING ERRCODE = 'insufficient_privilege';
+    END IF;
+END $$;
+
+-- The log. CACHE 1 and one sequence give one global order. The first value is spent at once, so that the
+-- sequence always has a last value.
+CREATE SEQUENCE bus.outbox_position AS bigint CACHE 1;
+SELECT nextval('bus.outbox_position');
+
+CREATE TYPE bus.topic AS ENUM ('domain', 'telemetry');
+
+CREATE TABLE bus.outbox (
+    position    bigint      NOT NULL DEFAULT nextval('bus.outbox_position'),
+    topic       bus.topic   NOT NULL,
+    partition   smallint    NOT NULL,  -- crc32(stream) & 63: which part of a consumer's work this is
+    schema      smallint    NOT NULL,  -- the version of the body's shape
+    producer    integer     NOT NULL,
+    id          uuid        NOT NULL,
+    cause       uuid,                  -- the message that led to this one
+    correlation uuid        NOT NULL,  -- the command that began the whole story
+    concludes   uuid,                  -- the command whose outcome this event is
+    revision    bigint,                -- 1..n within a domain stream's events; a shot's device number; none for commands
+    at          timestamptz NOT NULL,  -- this database's clock; order is by position, never by time
+    name        text        NOT NULL,
+    stream      text        NOT NULL,
+    actor       text        NOT NULL,  -- on whose authority: 'person:…', 'device:…', 'service:…'
+    body        jsonb       NOT NULL
+) PARTITION BY LIST (topic);
+
+CREATE TABLE bus.outbox_domain PARTITION OF bus.outbox FOR VALUES IN ('domain') PARTITION BY RANGE (position);
+CREATE TABLE bus.outbox_telemetry PARTITION OF bus.outbox FOR VALUES IN ('telemetry') PARTITION BY RANGE (position);
+
+-- How many positions one partition of the log spans.
+CREATE FUNCTION bus.partition_span() RETURNS bigint LANGUAGE sql IMMUTABLE AS 'SELECT 4194304::bigint';
+
+-- Makes the partitions that hold the next `ahead` spans of positions. They are made apart and then attached:
+-- CREATE TABLE … PARTITION OF would wait behind an analyst's open snapshot, and everything behind it.
+CREATE FUNCTION bus.extend_log(ahead integer) RETURNS integer
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = bus, pg_temp SET lock_timeout = '2s' AS $$
+DECLARE
+    first  bigint := (SELECT last_value FROM bus.outbox_position) / bus.partition_span();
+    span   bigint;
+    topic  text;
+    leaf   text;
+    made   integer := 0;
+BEGIN
+    LOCK TABLE bus.outbox IN SHARE UPDATE EXCLUSIVE MODE;  -- one at a time; readers and writers pass
+    FOREACH topic IN ARRAY ARRAY['domain', 'telemetry'] LOOP
+        FOR span IN first .. first + ahead LOOP
+            leaf := format('outbox_%s_%s', topic, span);
+            CONTINUE WHEN to_regclass('bus.' || leaf) IS NOT NULL;
+            EXECUTE format('CREATE TABLE bus.%I (LIKE bus.outbox INCLUDING DEFAULTS)', leaf);
+            EXECUTE format('ALTER TABLE bus.%I ADD PRIMARY KEY (position)', leaf);
+            IF topic = 'domain' THEN
+                EXECUTE format('CREATE INDEX ON bus.%I (stream, position)', leaf);
+                EXECUTE format('CREATE INDEX ON bus.%I (correlation, position)', leaf);
+            END IF;
+            EXECUTE format('CREATE TRIGGER mark BEFORE INSERT ON bus.%I FOR EACH STATEMENT '
+                           'EXECUTE FUNCTION bus.take_mark_before_insert()', leaf);
+            EXECUTE format('ALTER TABLE bus.outbox_%s ATTACH PARTITION bus.%I FOR VALUES FROM (%s) TO (%s)',
+                topic, leaf, span * bus.partition_span(), (span + 1) * bus.partition_span());
+            made := made + 1;
+        END LOOP;
+    END LOOP;
+    RETURN made;
+END $$;
+
+-- The mark's key: a namespace in the top 16 bits, a position in the other 48.
+CREATE FUNCTION bus.mark_namespace() RETURNS bigint LANGUAGE sql IMMUTABLE AS 'SELECT 61::bigint << 48';
+
+-- Takes the mark. Two statements: the lock must be held before the first nextval.
+CREATE FUNCTION bus.take_mark() RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = bus, pg_temp AS $$
+DECLARE
+    last bigint;
+BEGIN
+    SELECT last_value INTO STRICT last FROM bus.outbox_position;
+    PERFORM pg_advisory_xact_lock_shared(bus.mark_namespace() + last);
+END $$;
+
+-- Whatever writes to the log by another way than bus.append (a restore, an operator's COPY) takes it too.
+CREATE FUNCTION bus.take_mark_before_insert() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = bus, pg_temp AS $$
+BEGIN
+    PERFORM bus.take_mark();
+    RETURN NULL;
+END $$;
+CREATE TRIGGER mark BEFORE INSERT ON bus.outbox FOR EACH STATEMENT EXECUTE FUNCTION bus.take_mark_before_insert();
+
+SELECT bus.extend_log(3);
+
+-- The position up to which the log is settled: no message at or below it can still appear.
+-- It may step back by a little between two calls; it never passes a message.
+CREATE FUNCTION bus.horizon() RETURNS bigint
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = bus, pg_temp AS $$
+DECLARE
+    last   bigint;
+    lowest bigint;
+BEGIN
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        RAISE EXCEPTION 'the log is read in READ COMMITTED: an older snapshot would pass committed messages unseen'
+            USING ERRCODE = 'active_sql_transaction';
+    END IF;
+    SELECT last_value INTO last FROM bus.outbox_position;
+    IF last IS NULL THEN
+        RAISE EXCEPTION 'the log''s sequence has no last value' USING ERRCODE = 'object_not_in_prerequisite_state';
+    END IF;
+    SELECT min((l.classid::bigint << 32 | l.objid::bigint) - bus.mark_namespace()) INTO lowest
+    FROM pg_locks AS l
+    WHERE l.locktype = 'advisory' AND l.objsubid = 1 AND l.granted
+      AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+      AND l.classid::bigint >> 16 = bus.mark_namespace() >> 48;
+    RETURN least(last, lowest);
+END $$;
+
+-- How many positions one read covers at most: whoever reads few names from far back gets on step by step, each well
+-- inside its statement_timeout.
+CREATE FUNCTION bus.read_span() RETURNS bigint LANGUAGE sql IMMUTABLE AS 'SELECT 500000::bigint';
+
+-- Messages after a position, in order, up to the horizon, of these topics and names (NULL: all names).
+-- One row more comes last, without a name: its position is how far this read covers, its schema 1 if the horizon lies
+-- beyond that, its revision the sequence's last value (so the reader knows whether something may still appear), its
+-- time this database's clock.
+CREATE FUNCTION bus.read(after bigint, topics bus.topic[], names text[], most integer)
+RETURNS TABLE (
+    "position" bigint, topic bus.topic, partition smallint, schema smallint, producer integer, id uuid, cause uuid,
+    correlation uuid, concludes uuid, revision bigint, at timestamptz, name text, stream text, actor text, body jsonb
+)
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = bus, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    horizon bigint := bus.horizon();
+    upto    bigint := least(horizon, after + bus.read_span());
+    head    bigint;
+BEGIN
+    RETURN QUERY
+        SELECT o.position, o.topic, o.partition, o.schema, o.producer, o.id, o.cause, o.correlation, o.concludes,
+               o.revision, o.at, o.name, o.stream, o.actor, o.body
+        FROM bus.outbox AS o
+        WHERE o.position > after AND o.position <= upto AND o.topic = ANY (topics)
+          AND (names IS NULL OR o.name = ANY (names))
+        ORDER BY o.position
+        LIMIT most;
+    SELECT last_value INTO head FROM bus.outbox_position;
+    RETURN QUERY SELECT greatest(upto, after), NULL::bus.topic, NULL::smallint, (upto < horizon)::integer::smallint,
+        NULL::integer, NULL::uuid, NULL::uuid, NULL::uuid, NULL::uuid, head, clock_timestamp(), NULL::text, NULL::text,
+        NULL::text, NULL::jsonb;
+END $$;
+
+-- The last revision of each domain stream, and the one role that writes its events.
+CREATE TABLE bus.stream_head (
+    stream   text   PRIMARY KEY,
+    revision bigint NOT NULL CHECK (revision > 0),
+    writer   name   NOT NULL
+) WITH (fillfactor = 70);
+
+-- The one terminal answer to each command: which event gave it, and how it ended.
+CREATE TABLE bus.outcome (
+    command  uuid        PRIMARY KEY,
+    status   text        NOT NULL CHECK (status IN ('done', 'rejected', 'failed')),
+    position bigint      NOT NULL,
+    at       timestamptz NOT NULL
+);
+
+-- Appends events and internal commands in the caller's transaction, as its last statement before COMMIT.
+-- Arrays of equal length, one element a message. `events` says which are events (they get the next revision
+-- of their stream); `concluding`/`statuses` name the command that an event answers. Returns the last position.
+-- Order inside: producer, stream heads (sorted), the mark, the rows.
+CREATE FUNCTION bus.append(
+    producer integer, ids uuid[], names text[], schemas smallint[], streams text[], events boolean[], bodies jsonb[],
+    causes uuid[], correlations uuid[], actors text[], concluding uuid[], statuses text[]
+) RETURNS bigint
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = bus, pg_temp AS $$
+DECLARE
+    foreign_stream text;
+    revisions      bigint[];
+    last           bigint;
+    now_at         timestamptz;
+BEGIN
+    PERFORM bus.check_producer(producer, names);
+    IF true = ANY (events) THEN
+        WITH wanted AS (
+            SELECT w.stream, count(*) AS n
+            FROM unnest(streams, events) AS w (stream, event) WHERE w.event GROUP BY w.stream ORDER BY w.stream
+        ), moved AS (
+            INSERT INTO bus.stream_head AS h (stream, revision, writer)
+            SELECT w.stream, w.n, session_user FROM wanted AS w ORDER BY w.stream
+            ON CONFLICT (stream) DO UPDATE SET revision = h.revision + excluded.revision
+            RETURNING h.stream, h.revision, h.writer
+        ), numbered AS (
+            SELECT m.ordinal, m.stream, m.event, row_number() OVER (PARTITION BY m.stream, m.event ORDER BY m.ordinal) AS k
+            FROM unnest(streams, events) WITH ORDINALITY AS m (stream, event, ordinal)
+        )
+        SELECT array_agg(CASE WHEN k.event THEN v.revision - w.n + k.k END ORDER BY k.ordinal),
+               min(v.stream) FILTER (WHERE v.writer <> session_user)
+        INTO revisions, foreign_stream
+        FROM numbered AS k
+        LEFT JOIN moved AS v ON v.stream = k.stream AND k.event
+        LEFT JOIN wanted AS w ON w.stream = k.stream AND k.event;
+        IF foreign_stream IS NOT NULL THEN
+            RAISE EXCEPTION 'the events of stream % are written by another service', foreign_stream
+                USING ERRCODE = 'insufficient_privilege';
+        END IF;
+    END IF;
+    PERFORM bus.take_mark();
+    now_at := clock_timestamp();
+    WITH written AS (
+        INSERT INTO bus.outbox (topic, partition, schema, producer, id, cause, correlation, concludes, revision, at,
+                                name, stream, actor, body)
+        SELECT 'domain', crc32(convert_to(m.stream, 'UTF8')) & 63, m.schema, append.producer, m.id, m.cause,
+               m.correlation, m.concludes, m.revision, now_at, m.name, m.stream, m.actor, m.body
+        FROM unnest(ids, names, schemas, streams, revisions, bodies, causes, correlations, actors, concluding)
+             WITH ORDINALITY
+             AS m (id, name, schema, stream, revision, body, cause, correlation, actor, concludes, ordinal)
+        ORDER BY m.ordinal
+        RETURNING outbox.position, outbox.concludes
+    ), concluded AS (
+        INSERT INTO bus.outcome (command, status, position, at)
+        SELECT w.concludes, s.status, w.position, now_at
+        FROM written AS w JOIN unnest(concluding, statuses) AS s (command, status) ON s.command = w.concludes
+    )
+    SELECT max(w.position) INTO last FROM written AS w;
+    RETURN last;
+END $$;
+
+-- What clients asked for, by their idempotency key. Written with the command itself, so a repeated request finds
+-- the first one's id whatever became of its answer.
+CREATE TABLE bus.accepted (
+    scope text        NOT NULL,  -- the actor and the route the key belongs to
+    key   text        NOT NULL CHECK (length(key) BETWEEN 1 AND 255),
+    hash  bytea       NOT NULL,  -- sha256 of the request's body
+    id    uuid        NOT NULL UNIQUE,
+    actor text        NOT NULL,
+    name  text        NOT NULL,
+    at    timestamptz NOT NULL,
+    PRIMARY KEY (scope, key)
+);
+
+-- Accepts clients' commands: one row of the log for each key not seen before. Returns for each, in order, the id
+-- under which it is known and whether it is `accepted` now, `repeated`, or `conflicting` (same key, other body).
+CREATE FUNCTION bus.accept(
+    producer integer, scopes text[], keys text[], hashes bytea[], ids uuid[], names text[], schemas smallint[],
+    streams text[], bodies jsonb[], correlations uuid[], actors text[]
+) RETURNS TABLE (ordinal bigint, id uuid, verdict text)
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = bus, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    fresh uuid[];
+BEGIN
+    PERFORM bus.check_producer(producer, names);
+    IF cardinality(ids) = 1 THEN  -- one alone and new: the same without arrays to unfold saves a fifth of the work
+        INSERT INTO bus.accepted (scope, key, hash, id, actor, name, at)
+        VALUES (scopes[1], keys[1], hashes[1], ids[1], actors[1], names[1], clock_timestamp())
+        ON CONFLICT (scope, key) DO NOTHING;
+        IF FOUND THEN
+            PERFORM bus.take_mark();
+            INSERT INTO bus.outbox (topic, partition, schema, producer, id, correlation, at, name, stream, actor, body)
+            VALUES ('domain', crc32(convert_to(streams[1], 'UTF8')) & 63, schemas[1], accept.producer, ids[1],
+                    correlations[1], clock_timestamp(), names[1], streams[1], actors[1], bodies[1]);
+            ordinal := 1;
+            id := ids[1];
+            verdict := 'accepted';
+            RETURN NEXT;
+            RETURN;
+        END IF;
+    END IF;
+    WITH inserted AS (
+        INSERT INTO bus.accepted AS a (scope, key, hash, id, actor, name, at)
+        SELECT m.scope, m.key, m.hash, m.id, m.actor, m.name, clock_timestamp()
+        FROM unnest(scopes, keys, hashes, ids, actors, names) WITH ORDINALITY
+             AS m (scope, key, hash, id, actor, name, ordinal)
+        ORDER BY m.scope, m.key, m.ordinal
+        ON CONFLICT (scope, key) DO NOTHING
+        RETURNING a.id
+    )
+    SELECT coalesce(array_agg(i.id), '{}') INTO fresh FROM inserted AS i;
+
+    IF fresh <> '{}' THEN
+        PERFORM bus.take_mark();
+        INSERT INTO bus.outbox (topic, partition, schema, producer, id, correlation, at, name, stream, actor, body)
+        SELECT 'domain', crc32(convert_to(m.stream, 'UTF8')) & 63, m.schema, accept.producer, m.id, m.correlation,
+               clock_timestamp(), m.name, m.stream, m.actor, m.body
+        FROM (
+            SELECT DISTINCT ON (w.id) w.*  -- the very same request may stand here twice
+            FROM unnest(ids, names, schemas, streams, bodies, correlations, actors) WITH ORDINALITY
+                 AS w (id, name, schema, stream, body, correlation, actor, ordinal)
+            WHERE w.id IN (SELECT unnest(fresh))
+            ORDER BY w.id, w.ordinal
+        ) AS m
+        ORDER BY m.ordinal;
+    END IF;
+
+    IF cardinality(fresh) = cardinality(ids) THEN
+        RETURN QUERY SELECT m.ordinal, m.id, 'accepted' FROM unnest(ids) WITH ORDINALITY AS m (id, ordinal);
+    ELSE
+        RETURN QUERY
+            SELECT m.ordinal, a.id,
+                   CASE WHEN a.hash <> m.hash THEN 'conflicting' WHEN a.id = m.id THEN 'accepted' ELSE 'repeated' END
+            FROM unnest(scopes, keys, hashes, ids) WITH ORDINALITY AS m (scope, key, hash, id, ordinal)
+            JOIN bus.accepted AS a ON a.scope = m.scope AND a.key = m.key
+            ORDER BY m.ordinal;
+    END IF;
+END $$;
+
+-- Which shot numbers of each device and epoch (its boot or session) are in the log: a prefix and islands after it.
+CREATE TABLE bus.device_shots (
+    device text           NOT NULL,
+    epoch  text           NOT NULL,
+    seen   int8multirange NOT NULL,
+    PRIMARY KEY (device, epoch)
+);
+
+-- How many islands of shot numbers one device and epoch may have before it is refused as unsound.
+CREATE FUNCTION bus.island_limit() RETURNS integer LANGUAGE sql IMMUTABLE AS 'SELECT 1000';
+
+-- Appends shots that devices report. A shot is known by (device, epoch, number), whichever way it came: one that is
+-- in the log already is counted and dropped. Devices are locked in order. Returns a row a device and epoch: how many
+-- were recorded, how many were repeated, and which numbers below the highest are still missing.
+CREATE FUNCTION bus.record_shots(
+    producer integer, name text, schema smallint, devices text[], epochs text[], numbers bigint[], ids uuid[],
+    streams text[], actors text[], bodies jsonb[]
+) RETURNS TABLE (device text, epoch text, recorded bigint, repeated bigint, missing int8multirange)
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = bus, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    fresh uuid[];
+BEGIN
+    PERFORM bus.check_producer(record_shots.producer, ARRAY[record_shots.name]);
+    INSERT INTO bus.device_shots AS d (device, epoch, seen)
+    SELECT DISTINCT s.device, s.epoch, '{}'::int8multirange FROM unnest(devices, epochs) AS s (device, epoch) ORDER BY 1, 2
+    ON CONFLICT DO NOTHING;
+    PERFORM FROM bus.device_shots AS d
+    WHERE (d.device, d.epoch) IN (SELECT * FROM unnest(devices, epochs))
+    ORDER BY d.device, d.epoch FOR UPDATE;
+
+    SELECT coalesce(array_agg(f.id), '{}') INTO fresh
+    FROM (
+        SELECT DISTINCT ON (s.device, s.epoch, s.number) s.id
+        FROM unnest(devices, epochs, numbers, ids) WITH ORDINALITY AS s (device, epoch, number, id, ordinal)
+        JOIN bus.device_shots AS d ON d.device = s.device AND d.epoch = s.epoch
+        WHERE NOT d.seen @> s.number
+        ORDER BY s.device, s.epoch, s.number, s.ordinal
+    ) AS f;
+
+    RETURN QUERY
+        WITH told AS (
+            SELECT s.device, s.epoch, count(*) AS n, count(*) FILTER (WHERE s.id IN (SELECT unnest(fresh))) AS recorded,
+                   range_agg(int8range(s.number, s.number + 1)) AS numbers
+            FROM unnest(devices, epochs, numbers, ids) AS s (device, epoch, number, id) GROUP BY 1, 2
+        ), moved AS (
+            UPDATE bus.device_shots AS d SET seen = d.seen + t.numbers FROM told AS t
+            WHERE d.device = t.device AND d.epoch = t.epoch AND t.recorded > 0
+        )
+        SELECT t.device, t.epoch, t.recorded, t.n - t.recorded,
+               int8multirange(int8range(lower(d.seen + t.numbers), upper(d.seen + t.numbers))) - (d.seen + t.numbers)
+        FROM told AS t JOIN bus.device_shots AS d ON d.device = t.device AND d.epoch = t.epoch;
+
+    IF EXISTS (SELECT FROM bus.device_shots AS d
+               WHERE (d.device, d.epoch) IN (SELECT * FROM unnest(devices, epochs))
+                 AND (SELECT count(*) FROM unnest(d.seen)) > bus.island_limit()) THEN
+        RAISE EXCEPTION 'a device reports shot numbers with more than % gaps', bus.island_limit()
+            USING ERRCODE = 'program_limit_exceeded';
+    END IF;
+
+    IF fresh <> '{}' THEN
+        PERFORM bus.take_mark();
+        INSERT INTO bus.outbox (topic, partition, schema, producer, id, correlation, revision, at, name, stream, actor, body)
+        SELECT 'telemetry', crc32(convert_to(s.stream, 'UTF8')) & 63, record_shots.schema, record_shots.producer, s.id, s.id,
+               s.number, clock_timestamp(), record_shots.name, s.stream, s.actor, s.body
+        FROM unnest(ids, numbers, streams, actors, bodies) WITH ORDINALITY AS s (id, number, stream, actor, body, ordinal)
+        WHERE s.id IN (SELECT unnest(fresh))
+        ORDER BY s.ordinal;
+    END IF;
+END $$;
+
+-- Who does a piece of work now: a consumer's reading, a target's connection. Times are this database's clock.
+-- `fence` grows with each holder; whoever writes on the strength of a lease shows it.
+CREATE TABLE bus.lease (
+    name          text        PRIMARY KEY,
+    holder        uuid        NOT NULL,  -- the boot id of the process
+    fence         bigint      NOT NULL,
+    expires_at    timestamptz NOT NULL,
+    released      boolean     NOT NULL,  -- given back in good order
+    backend       integer     NOT NULL,  -- the holder's connection: if it is gone, so is the holder
+    backend_start timestamptz NOT NULL
+);
+
+-- A consumer's lease belongs to the role of its name; nobody takes, prolongs or gives back another's.
+CREATE FUNCTION bus.check_lease_name(name text) RETURNS void
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = bus, pg_temp AS $$
+BEGIN
+    IF name LIKE 'consumer:%' THEN
+        PERFORM bus.check_consumer(split_part(name, ':', 2));
+    END IF;
+END $$;
+
+-- Takes a lease that is free, expired, or whose holder's connection has ended. Returns its fence, and whether the
+-- holder before went without giving it back; no row if somebody holds it.
+CREATE FUNCTION bus.take_lease(name text, holder uuid, lasts interval) RETURNS TABLE (fence bigint, unclean boolean)
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = bus, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    started timestamptz := (SELECT a.backend_start FROM pg_stat_activity AS a WHERE a.pid = pg_backend_pid());
+    was     bus.lease;
+BEGIN
+    PERFORM bus.check_lease_name(name);
+    INSERT INTO bus.lease AS l (name, holder, fence, expires_at, released, backend, backend_start)
+    VALUES (take_lease.name, take_lease.holder, 1, clock_timestamp() + lasts, false, pg_backend_pid(), started)
+    ON CONFLICT DO NOTHING;
+    IF FOUND THEN
+        RETURN QUERY SELECT 1::bigint, false;
+        RETURN;
+    END IF;
+    SELECT * INTO was FROM bus.lease AS l WHERE l.name = take_lease.name FOR UPDATE;
+    IF NOT was.released AND was.expires_at > clock_timestamp() AND EXISTS (
+        SELECT FROM pg_stat_activity AS a WHERE a.pid = was.backend AND a.backend_start = was.backend_start
+    ) THEN
+        RETURN;
+    END IF;
+    UPDATE bus.lease AS l
+    SET holder = take_lease.holder, fence = was.fence + 1, expires_at = clock_timestamp() + lasts, released = false,
+        backend = pg_backend_pid(), backend_start = started
+    WHERE l.name = take_lease.name;
+    RETURN QUERY SELECT was.fence + 1, NOT was.released;
+END $$;
+
+-- Prolongs a lease; false if it is no longer the caller's.
+CREATE FUNCTION bus.renew_lease(name text, fence bigint, lasts interval) RETURNS boolean
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = bus, pg_temp AS $$
+BEGIN
+    PERFORM bus.check_lease_name(name);
+    UPDATE bus.lease AS l SET expires_at = clock_timestamp() + lasts
+    WHERE l.name = renew_lease.name AND l.fence = renew_lease.fence AND l.expires_at > clock_timestamp();
+    RETURN FOUND;
+END $$;
+
+CREATE FUNCTION bus.release_lease(name text, fence bigint) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = bus, pg_temp AS $$
+BEGIN
+    PERFORM bus.check_lease_name(name);
+    UPDATE bus.lease AS l SET released = true, expires_at = clock_timestamp()
+    WHERE l.name = release_lease.name AND l.fence = release_lease.fence;
+END $$;
+
+-- What each consumer has gone through, a row a batch, never changed: (from_position, to_position] of the partitions
+-- in the mask, of which `count` messages were its own; `digest` is the xor of their positions' hashes. The cursor is
+-- the largest to_position; two rows can never begin at the same place.
+CREATE TABLE bus.progress (
+    consumer      text        NOT NULL,
+    partitions    bigint      NOT NULL,  -- bit n: partition n; -1: all 64
+    from_position bigint      NOT NULL,
+    to_position   bigint      NOT NULL,
+    count         integer     NOT NULL,
+    digest        bigint      NOT NULL,
+    fence         bigint      NOT NULL,
+    at            timestamptz NOT NULL,
+    PRIMARY KEY (consumer, from_position, partitions),
+    CHECK (to_position > from_position)
+);
+CREATE INDEX progress_cursor ON bus.progress (consumer, to_position);
+
+CREATE FUNCTION bus.cursor_of(consumer text) RETURNS bigint
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = bus, pg_temp AS $$
+    SELECT coalesce(max(p.to_position), 0) FROM bus.progress AS p WHERE p.consumer = cursor_of.consumer;
+$$;
+
+-- Refuses whoever does not hold this lease any more: a worker that wakes up after its lease ran out writes nothing.
+-- The row stays locked until COMMIT, so that nobody can take it over in between.
+CREATE FUNCTION bus.check_lease(name text, fence bigint) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = bus, pg_temp AS $$
+BEGIN
+    PERFORM FROM bus.lease AS l
+    WHERE l.name = check_lease.name AND l.fence = check_lease.fence AND l.expires_at > clock_timestamp()
+    FOR SHARE;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'the lease % (fence %) is no longer held', name, fence USING ERRCODE = 'FL001';
+    END IF;
+END $$;
+
+-- Records a batch in the transaction that did it, under the consumer's lease.
+CREATE FUNCTION bus.advance(
+    consumer text, fence bigint, from_position bigint, to_position bigint, count integer, digest bigint
+) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = bus, pg_temp AS $$
+BEGIN
+    PERFORM bus.check_consumer(consumer);
+    PERFORM bus.check_lease('consumer:' || consumer, fence);
+    INSERT INTO bus.progress (consumer, partitions, from_position, to_position, count, digest, fence, at)
+    VALUES (advance.consumer, -1, advance.from_position, advance.to_position, advance.count, advance.digest,
+            advance.fence, clock_timestamp());
+END $$;
+
+-- A consumer belongs to the role of its name; nobody moves another's.
+CREATE FUNCTION bus.check_consumer(consumer text) RETURNS void
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = bus, pg_temp AS $$
+BEGIN
+    IF session_user <> 'firingline_' || split_part(consumer, '/', 1) THEN
+        RAISE EXCEPTION 'consumer % does not belong to %', consumer, session_user USING ERRCODE = 'insufficient_privilege';
+    END IF;
+END $$;
+
+-- Streams with a message that could not be handled yet. While a stream is here, the consumer's cursor passes its
+-- messages by: they wait in the log, from `head` to `last`, and are drained in order once the head succeeds.
+-- States: waiting (next try at retry_at) -> held (attempts used up and the policy is to wait for a person).
+CREATE TABLE bus.parked (
+    consumer text        NOT NULL,
+    stream   text        NOT NULL,
+    head     bigint      NOT NULL,
+    last     bigint      NOT NULL,
+    attempts integer     NOT NULL,
+    retry_at timestamptz NOT NULL,
+    held     boolean     NOT NULL DEFAULT false,
+    give_up  boolean     NOT NULL DEFAULT false,  -- a person wants the head given up; the consumer does it
+    cause    text        NOT NULL,  -- the exception's type and place, to group by
+    error    text        NOT NULL,
+    PRIMARY KEY (consumer, stream),
+    CHECK (last >= head)
+);
+
+-- Messages given up after their last attempt, for a person to look at; their stream went on without them.
+-- States: dead -> requeued (the consumer tries it once more, soon: done, it leaves this table; failed, it is dead again),
+-- dead -> discarded (a person wants it no more; it stays, so that a rebuild leaves it out too).
+CREATE TABLE bus.dead_letter (
+    consumer text        NOT NULL,
+    position bigint      NOT NULL,
+    stream   text        NOT NULL,
+    name     text        NOT NULL,
+    attempts integer     NOT NULL,
+    cause    text        NOT NULL,
+    error    text        NOT NULL,
+    at       timestamptz NOT NULL DEFAULT clock_timestamp(),
+    state    text        NOT NULL DEFAULT 'dead' CHECK (state IN ('dead', 'requeued', 'discarded')),
+    PRIMARY KEY (consumer, position)
+);
+-- Every consumer looks here once a second.
+CREATE INDEX dead_letter_requeued ON bus.dead_letter (consumer, position) WHERE state = 'requeued';
+
+-- Tries begun after an unclean takeover, committed before the try itself, so that a message that kills its process
+-- is counted too. Emptied once the consumer has passed them.
+CREATE TABLE bus.attempt (
+    consumer text    NOT NULL,
+    position bigint  NOT NULL,
+    begun    integer NOT NULL,
+    PRIMARY KEY (consumer, position)
+);
+
+-- Messages to be appended at a later time, by the service that asked for them. A key names at most one.
+CREATE TABLE bus.scheduled (
+    service     text        NOT NULL,
+    key         text        NOT NULL,
+    due_at      timestamptz NOT NULL,
+    name        text        NOT NULL,
+    schema      smallint    NOT NULL,
+    stream      text        NOT NULL,
+    body        jsonb       NOT NULL,
+    cause       uuid,
+    correlation uuid        NOT NULL,
+    actor       text        NOT NULL,
+    PRIMARY KEY (service, key)
+);
+CREATE INDEX scheduled_due ON bus.scheduled (service, due_at);
+
+-- Each service sees and moves its own rows of these tables only.
+ALTER TABLE bus.parked ENABLE ROW LEVEL SECURITY;
+ALTER TABLE bus.dead_letter ENABLE ROW LEVEL SECURITY;
+ALTER TABLE bus.attempt ENABLE ROW LEVEL SECURITY;
+ALTER TABLE bus.scheduled ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own ON bus.parked USING (session_user = 'firingline_' || split_part(consumer, '/', 1));
+CREATE POLICY own ON bus.dead_letter USING (session_user = 'firingline_' || split_part(consumer, '/', 1));
+CREATE POLICY own ON bus.attempt USING (session_user = 'firingline_' || split_part(consumer, '/', 1));
+CREATE POLICY own ON bus.scheduled USING (session_user = 'firingline_' || service);
+
+-- How long a transaction may hold a mark before it is ended: everybody's horizon waits behind it.
+CREATE FUNCTION bus.mark_limit() RETURNS interval LANGUAGE sql IMMUTABLE AS $$ SELECT interval '3 seconds' $$;
+
+-- Ends the connections that hold a mark and have stood still for longer than the limit: in one statement, or between
+-- two (a batch that worked for longer and has only just taken its mark is left alone). Returns whom. A superuser's
+-- cannot be ended from here: it is returned all the same, for the operator to see.
+CREATE FUNCTION bus.end_stale_marks() RETURNS TABLE (pid integer, role name, age interval, ended boolean)
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = bus, pg_temp AS $$
+#variable_conflict use_column
+BEGIN
+    FOR pid, role, age, ended IN
+        SELECT a.pid, a.usename, clock_timestamp() - a.xact_start, NOT r.rolsuper
+        FROM pg_stat_activity AS a JOIN pg_roles AS r ON r.oid = a.usesysid
+        WHERE a.datname = current_database() AND a.pid <> pg_backend_pid()
+          AND a.state_change < clock_timestamp() - bus.mark_limit()
+          AND EXISTS (
+              SELECT FROM pg_locks AS l
+              WHERE l.pid = a.pid AND l.locktype = 'advisory' AND l.objsubid = 1 AND l.granted
+                AND l.classid::bigint >> 16 = bus.mark_namespace() >> 48)
+    LOOP
+        ended := ended AND pg_terminate_backend(pid);
+        RETURN NEXT;
+    END LOOP;
+END $$;
+
+-- What each role may do with the bus. Services append by bus.append alone: nobody has INSERT, UPDATE or DELETE on
+-- the log.
+GRANT SELECT ON bus.outbox, bus.producer, bus.epoch, bus.outcome, bus.progress, bus.migration, bus.lease TO
+    firingline_auth, firingline_booking, firingline_armory, firingline_payment, firingline_stats,
+    firingline_gateway, firingline_analyst, firingline_operator;
+GRANT SELECT ON SEQUENCE bus.outbox_position TO
+    firingline_auth, firingline_booking, firingline_armory, firingline_payment, firingline_stats,
+    firingline_gateway, firingline_analyst, firingline_operator;
+GRANT SELECT ON bus.accepted, bus.device_shots TO firingline_gateway;
+GRANT SELECT ON bus.stream_head TO firingline_analyst;  -- the auditor's
+GRANT SELECT (id, name) ON bus.accepted TO firingline_analyst;
+GRANT SELECT, INSERT, UPDATE, DELETE ON bus.parked, bus.dead_letter, bus.attempt, bus.scheduled TO
+    firingline_auth, firingline_booking, firingline_armory, firingline_payment, firingline_stats;
+GRANT EXECUTE ON FUNCTION
+    bus.horizon(), bus.cursor_of(text), bus.partition_span(), bus.mark_namespace(), bus.mark_limit(),
+    bus.read(bigint, bus.topic[], text[], integer)
+TO firingline_auth, firingline_booking, firingline_armory, firingline_payment, firingline_stats,
+   firingline_gateway, firingline_analyst, firingline_operator;
+GRANT EXECUTE ON FUNCTION
+    bus.register_producer(uuid, uuid, text[], text, timestamptz), bus.check_producer(integer, text[]),
+    bus.append(integer, uuid[], text[], smallint[], text[], boolean[], jsonb[], uuid[], uuid[], text[], uuid[], text[]),
+    bus.take_lease(text, uuid, interval), bus.renew_lease(text, bigint, interval), bus.release_lease(text, bigint), bus.check_lease(text, bigint),
+    bus.end_stale_marks(), bus.extend_log(integer)
+TO firingline_auth, firingline_booking, firingline_armory, firingline_payment, firingline_stats, firingline_gateway;
+GRANT EXECUTE ON FUNCTION bus.end_stale_marks(), bus.extend_log(integer) TO firingline_operator;
+GRANT EXECUTE ON FUNCTION bus.check_consumer(text), bus.advance(text, bigint, bigint, bigint, integer, bigint) TO
+    firingline_auth, firingline_booking, firingline_armory, firingline_payment, firingline_stats;
+GRANT EXECUTE ON FUNCTION
+    bus.accept(integer, text[], text[], bytea[], uuid[], text[], smallint[], text[], jsonb[], uuid[], text[]),
+    bus.record_shots(integer, text, smallint, text[], text[], bigint[], uuid[], text[], text[], jsonb[])
+TO firingline_gateway;
+
+-- Auth --------------------------------------------------------------------------------------------------
+
+CREATE SCHEMA auth;
+
+-- What follows from auth's events, and from nothing else.
+
+-- Who has an account, and what that person may be at the range.
+CREATE TABLE auth.person (
+    person uuid   PRIMARY KEY,
+    roles  text[] NOT NULL CHECK (
+        roles <@ ARRAY['shooter', 'instructor', 'armourer', 'cashier', 'analyst', 'admin']
+        AND array_position(roles, NULL) IS NULL),
+    disabled     boolean     NOT NULL,  -- the account is not to be used until it is enabled again
+    tokens_since timestamptz,  -- access tokens issued before count no more
+    logins_since timestamptz,  -- logins opened before have ended
+    erased       boolean     NOT NULL  -- nobody stands behind this id any more
+);
+-- The few who are more than shooters: every decision about authority reads them.
+CREATE INDEX person_staff ON auth.person (person) WHERE roles && ARRAY['instructor', 'armourer', 'cashier', 'admin'];
+
+-- The few whose tokens were revoked of late: every gateway reads them every second.
+CREATE INDEX person_tokens_since ON auth.person (tokens_since) WHERE tokens_since IS NOT NULL;
+
+CREATE TABLE auth.licence (
+    licence     uuid        PRIMARY KEY,
+    person      uuid        NOT NULL,
+    category    text        NOT NULL,
+    valid_from  timestamptz NOT NULL,
+    valid_until timestamptz NOT NULL,
+    -- recorded: entered, and does not count yet; confirmed: staff has seen it, it counts;
+    -- suspended: it counts no more, until it is confirmed again
+    state       text        NOT NULL CHECK (state IN ('recorded', 'confirmed', 'suspended')),
+    CHECK (valid_from < valid_until),
+    CHECK (isfinite(valid_from) AND isfinite(valid_until))
+);
+CREATE INDEX licence_person ON auth.licence (person, licence);
+
+-- What each person may shoot, from when to when, as it was last published.
+CREATE TABLE auth.entitlement (
+    person       uuid      NOT NULL,
+    weapon_class text      NOT NULL,
+    during       tstzrange NOT NULL CHECK (lower_inc(during) AND NOT upper_inc(during)
+                                           AND NOT lower_inf(during) AND NOT upper_inf(during)),
+    rule_set     text      NOT NULL,
+    rule_version integer   NOT NULL,
+    PRIMARY KEY (person, weapon_class, during WITHOUT OVERLAPS)
+);
+
+-- Which lane a target reports for.
+CREATE TABLE auth.device (
+    device text PRIMARY KEY,
+    lane   text NOT NULL
+);
+
+-- What is kept apart from the log: secrets, and what says who a person is.
+
+-- Keys that sign tokens. The private half is sealed under the master key, which lies in a file outside this
+-- database. A key signs from not_before until retired_at, and is kept for ever to verify what it signed.
+CREATE TABLE auth.signing_key (
+    kid            text        PRIMARY KEY,
+    public_key     bytea       NOT NULL CHECK (octet_length(public_key) = 32),
+    sealed_private bytea       NOT NULL,
+    created_at     timestamptz NOT NULL,
+    not_before     timestamptz NOT NULL,
+    retired_at     timestamptz CHECK (retired_at >= not_before)
+);
+-- One key at a time has no end.
+CREATE UNIQUE INDEX signing_key_in_force ON auth.signing_key ((retired_at IS NULL)) WHERE retired_at IS NULL;
+
+-- The key of each person, sealed under the master key. Whatever says who somebody is is sealed under that
+-- person's key; without it nothing of it can be read any more, in this database or in a backup.
+CREATE TABLE auth.person_key (
+    person uuid  PRIMARY KEY,
+    sealed bytea NOT NULL
+);
+
+CREATE TABLE auth.account (
+    person         uuid        PRIMARY KEY,
+    login_hash     bytea       NOT NULL UNIQUE CHECK (octet_length(login_hash) = 32),  -- keyed; finds the login name
+    password_hash  text        NOT NULL CHECK (password_hash LIKE '$argon2id$%'),
+    sealed_profile bytea       NOT NULL,  -- login name and display name
+    registered_at  timestamptz NOT NULL
+);
+
+-- The first admin came by the secret of set-up; that way is closed once this row stands.
+CREATE TABLE auth.bootstrap (
+    done   boolean     PRIMARY KEY CHECK (done),
+    person uuid        NOT NULL,
+    at     timestamptz NOT NULL
+);
+
+-- A login and all refresh tokens that came from it, one after the other.
+CREATE TABLE auth.session (
+    session    uuid        PRIMARY KEY,
+    person     uuid        NOT NULL,
+    opened_at  timestamptz NOT NULL,
+    expires_at timestamptz NOT NULL CHECK (expires_at > opened_at),
+    closed_at  timestamptz,
+    -- logout: the person ended it; reuse: a spent refresh token came again, so somebody else may have it;
+    -- ended: the person ended it from another login
+    closed_by  text        CHECK (closed_by IN ('logout', 'reuse', 'ended')),
+    second_factor boolean  NOT NULL,  -- it was opened with a code besides the password
+    CHECK ((closed_at IS NULL) = (closed_by IS NULL))
+);
+CREATE INDEX session_expires ON auth.session (expires_at);
+CREATE INDEX session_person ON auth.session (person);
+
+CREATE TABLE auth.refresh_token (
+    token_hash bytea       PRIMARY KEY CHECK (octet_length(token_hash) = 32),
+    session    uuid        NOT NULL REFERENCES auth.session ON DELETE CASCADE,
+    expires_at timestamptz NOT NULL,
+    spent_at   timestamptz  -- since then its one successor holds
+);
+CREATE INDEX refresh_token_session ON auth.refresh_token (session);
+
+-- What makes a person's codes, sealed under that person's key. Each time step is taken once, the latest is last_step.
+CREATE TABLE auth.second_factor (
+    person       uuid        PRIMARY KEY,
+    sealed       bytea       NOT NULL,
+    confirmed_at timestamptz,  -- until then it asks for nothing
+    last_step    bigint      NOT NULL CHECK (last_step >= 0)
+);
+
+-- Codes for who has lost what makes the others, each good once: keyed hashes.
+CREATE TABLE auth.recovery_code (
+    code_hash bytea PRIMARY KEY CHECK (octet_length(code_hash) = 32),
+    person    uuid  NOT NULL REFERENCES auth.second_factor ON DELETE CASCADE
+);
+CREATE INDEX recovery_code_person ON auth.recovery_code (person);
+
+-- How often a login failed of late, by account, by address, and by both; only keyed hashes of either.
+CREATE TABLE auth.login_attempt (
+    key          bytea       PRIMARY KEY CHECK (octet_length(key) = 32),
+    failures     integer     NOT NULL CHECK (failures >= 0),
+    next_at      timestamptz NOT NULL,  -- before then a try is turned away unread
+    last_at      timestamptz NOT NULL,
+    succeeded_at timestamptz  -- a login from here once worked
+);
+CREATE INDEX login_attempt_last ON auth.login_attempt (last_at);
+
+-- The licence as it was read: number and authority, sealed under the person's key.
+CREATE TABLE auth.licence_document (
+    licence     uuid  PRIMARY KEY,
+    person      uuid  NOT NULL,
+    fingerprint bytea NOT NULL UNIQUE CHECK (octet_length(fingerprint) = 32),  -- keyed; the same licence twice
+    sealed      bytea NOT NULL
+);
+
+CREATE TABLE auth.device_secret (
+    device      text        PRIMARY KEY,
+    secret_hash bytea       NOT NULL CHECK (octet_length(secret_hash) = 32),
+    issued_at   timestamptz NOT NULL
+);
+
+-- What each service proves itself with, and the names it may ask to append. Written by set-up.
+CREATE TABLE auth.service_credential (
+    service     text   PRIMARY KEY,
+    secret_hash bytea  NOT NULL CHECK (octet_length(secret_hash) = 32),
+    may_append  text[] NOT NULL
+);
+
+-- What others may read: nothing of it says who anybody is.
+
+CREATE VIEW auth.public_keys AS
+    SELECT kid, public_key, not_before, retired_at FROM auth.signing_key;
+
+CREATE VIEW auth.roles AS
+    SELECT person, roles FROM auth.person;
+
+CREATE VIEW auth.revocations AS
+    SELECT person, tokens_since FROM auth.person WHERE tokens_since IS NOT NULL;
+
+CREATE VIEW auth.licences AS
+    SELECT licence, person, category, valid_from, valid_until, state FROM auth.licence;
+
+CREATE VIEW auth.entitlements AS
+    SELECT person, weapon_class, lower(during) AS valid_from, upper(during) AS valid_until, rule_set, rule_version
+    FROM auth.entitlement;
+
+CREATE VIEW auth.devices AS
+    SELECT device, lane FROM auth.device;
+
+-- Everybody verifies tokens, with auth running or not.
+GRANT USAGE ON SCHEMA auth TO
+    firingline_auth, firingline_booking, firingline_armory, firingline_payment, firingline_stats,
+    firingline_gateway, firingline_analyst, firingline_operator;
+GRANT SELECT ON auth.public_keys TO
+    firingline_auth, firingline_booking, firingline_armory, firingline_payment, firingline_stats,
+    firingline_gateway, firingline_analyst, firingline_operator;
+GRANT SELECT ON auth.roles, auth.revocations, auth.licences, auth.entitlements, auth.devices
+TO firingline_auth, firingline_gateway;
+GRANT SELECT, INSERT, UPDATE, DELETE ON
+    auth.person, auth.licence, auth.entitlement, auth.device, auth.person_key, auth.account, auth.session,
+    auth.refresh_token, auth.login_attempt, auth.licence_document, auth.device_secret,
+    auth.second_factor, auth.recovery_code
+TO firingline_auth;
+GRANT SELECT, INSERT, UPDATE ON auth.signing_key TO firingline_auth;
+GRANT SELECT, INSERT ON auth.bootstrap TO firingline_auth;
+GRANT SELECT ON auth.service_credential TO firingline_auth;
+
+-- Booking -----------------------------------------------------------------------------------------------
+
+CREATE SCHEMA booking;
+
+-- Ranges, and how each is run. A range that is set up again is replaced as a whole.
+CREATE TABLE booking.range (
+    range                  text    PRIMARY KEY,
+    title                  text    NOT NULL,
+    time_zone              text    NOT NULL,  -- an IANA name; opening hours are what its clocks show
+    slot_minutes           integer NOT NULL CHECK (slot_minutes > 0),
+    hold_seconds           integer NOT NULL CHECK (hold_seconds > 0),
+    early_check_in_minutes integer NOT NULL CHECK (early_check_in_minutes >= 0),
+    no_show_minutes        integer NOT NULL CHECK (no_show_minutes > 0)
+);
+
+-- Spans of a weekday (ISO: 1 is Monday), in minutes of the clock since midnight; 1440 is the end of the day.
+CREATE TABLE booking.opening_hours (
+    range         text     NOT NULL REFERENCES booking.range,
+    weekday       smallint NOT NULL CHECK (weekday BETWEEN 1 AND 7),
+    opens_minute  integer  NOT NULL CHECK (opens_minute >= 0),
+    closes_minute integer  NOT NULL CHECK (closes_minute <= 1440),
+    PRIMARY KEY (range, weekday, opens_minute),
+    CHECK (opens_minute < closes_minute),
+    EXCLUDE USING gist (range WITH =, weekday WITH =, int4range(opens_minute, closes_minute) WITH &&)
+);
+
+-- Lanes. Whoever decides on a booking or a start locks the lane's row first, then the booking's.
+CREATE TABLE booking.lane (
+    lane           text    PRIMARY KEY,
+    range          text    NOT NULL REFERENCES booking.range,
+    distance_m     integer NOT NULL CHECK (distance_m > 0),
+    discipline     text    NOT NULL,
+    weapon_classes text[]  NOT NULL CHECK (weapon_classes <> '{}'),
+    target_address text  -- where the electronic target listens, if there is one
+);
+CREATE INDEX lane_range ON booking.lane (range);
+
+-- Bookings and sessions. States:
+--   held -> confirmed -> checked-in -> in-use -> finished
+--   held -> rejected;  held, confirmed, checked-in -> cancelled;  confirmed -> no-show
+-- The first four are active: lane and shooter are taken `during` the time booked, and from the start of a session
+-- that begins early. That no two active ones overlap is kept here, whatever the code decides. A session may run
+-- beyond its time, so those in use are kept apart by themselves.
+CREATE TABLE booking.booking (
+    booking       uuid        PRIMARY KEY,
+    command       uuid        NOT NULL UNIQUE,  -- the wish that it came from
+    person        uuid        NOT NULL,
+    range         text        NOT NULL REFERENCES booking.range,
+    lane          text        NOT NULL REFERENCES booking.lane,
+    discipline    text        NOT NULL,
+    starts_at     timestamptz NOT NULL,
+    ends_at       timestamptz NOT NULL,
+    during        tstzrange   NOT NULL,
+    weapon_class  text        NOT NULL,
+    weapon_type   text,                  -- none: the shooter's own weapon
+    rounds        integer     NOT NULL CHECK (rounds >= 0),
+    state         text        NOT NULL CHECK (state IN (
+        'held', 'confirmed', 'checked-in', 'in-use', 'finished', 'rejected', 'cancelled', 'no-show')),
+    held_until    timestamptz NOT NULL,
+    no_show_at    timestamptz NOT NULL,
+    invoice       uuid        UNIQUE,
+    total_minor   bigint,
+    currency      text,
+    refused_by    text,
+    rule          text,
+    rule_version  integer,
+    reason        text,
+    checked_in_at timestamptz,
+    started_at    timestamptz,
+    finished_at   timestamptz,
+    CONSTRAINT time_is_bounded CHECK (
+        isfinite(starts_at) AND isfinite(ends_at) AND starts_at < ends_at AND ends_at - starts_at <= interval '24 hours'),
+    CONSTRAINT during_is_a_time CHECK (
+        NOT isempty(during) AND NOT lower_inf(during) AND NOT upper_inf(during)
+        AND lower_inc(during) AND NOT upper_inc(during)
+        AND lower(during) <= starts_at AND upper(during) = ends_at AND isfinite(lower(during))),
+    CONSTRAINT hold_before_no_show CHECK (held_until <= no_show_at AND no_show_at > starts_at),
+    CONSTRAINT confirmed_is_invoiced CHECK (
+        num_nonnulls(invoice, total_minor, currency) = CASE
+            WHEN state IN ('held', 'rejected') THEN 0
+            WHEN state = 'cancelled' AND invoice IS NULL THEN 0
+            ELSE 3 END),
+    CONSTRAINT rejected_has_a_reason CHECK (
+        num_nonnulls(refused_by, rule, rule_version, reason) = CASE state WHEN 'rejected' THEN 4 ELSE 0 END),
+    CONSTRAINT session_in_order CHECK (
+        CASE WHEN state IN ('checked-in', 'in-use', 'finished') THEN checked_in_at IS NOT NULL
+             WHEN state = 'cancelled' THEN true ELSE checked_in_at IS NULL END
+        AND (started_at IS NOT NULL) = (state IN ('in-use', 'finished'))
+        AND (finished_at IS NOT NULL) = (state = 'finished')),
+    CONSTRAINT one_booking_a_lane EXCLUDE USING gist (lane WITH =, during WITH &&)
+        WHERE (state IN ('held', 'confirmed', 'checked-in', 'in-use')),
+    CONSTRAINT one_booking_a_shooter EXCLUDE USING gist (person WITH =, during WITH &&)
+        WHERE (state IN ('held', 'confirmed', 'checked-in', 'in-use')),
+    CONSTRAINT one_session_a_lane EXCLUDE (lane WITH =) WHERE (state = 'in-use'),
+    CONSTRAINT one_session_a_shooter EXCLUDE (person WITH =) WHERE (state = 'in-use')
+);
+-- A shooter's bookings of a period, and everybody's for staff, in the order they are listed.
+CREATE INDEX booking_of_person ON booking.booking (person, starts_at, booking);
+CREATE INDEX booking_in_order ON booking.booking (starts_at, booking);
+-- Whoever is at the range now: their weapons may be out before and after the time booked.
+CREATE INDEX booking_at_the_range ON booking.booking (booking) WHERE state IN ('checked-in', 'in-use');
+
+-- What others told, kept for decisions and views. Each table is written by the events of one service alone, and
+-- rows of different streams never touch: the order in which streams arrive makes no difference.
+
+-- Who works at the range, of auth.person-registered and auth.roles-assigned; mere shooters are not here.
+CREATE TABLE booking.known_staff (
+    person uuid   PRIMARY KEY,
+    roles  text[] NOT NULL CHECK (roles <> '{}')
+);
+
+-- What a person may shoot, of auth.entitlements-published, which replaces all rows of the person.
+CREATE TABLE booking.known_entitlement (
+    person       uuid      NOT NULL,
+    weapon_class text      NOT NULL,
+    during       tstzrange NOT NULL CHECK (NOT isempty(during)),
+    PRIMARY KEY (person, weapon_class, during)
+);
+
+-- How many units of each weapon type are fit for use, of armory.weapon-type-stocked.
+CREATE TABLE booking.known_weapon_type (
+    weapon_type  text    PRIMARY KEY,
+    weapon_class text    NOT NULL,
+    title        text    NOT NULL,
+    units        integer NOT NULL CHECK (units >= 0)
+);
+
+-- Which services have said yes to a booking so far, of auth.licence-validated and armory.weapon-reserved.
+CREATE TABLE booking.known_agreement (
+    booking uuid NOT NULL,
+    service text NOT NULL CHECK (service IN ('auth', 'armory')),
+    PRIMARY KEY (booking, service)
+);
+
+-- Weapons handed out for a booking, of armory.weapon-issued and -returned; issued_at is when for the first time. While
+-- returned_at is NULL it is out.
+CREATE TABLE booking.known_custody (
+    booking     uuid        NOT NULL,
+    weapon      uuid        NOT NULL,
+    issued_at   timestamptz NOT NULL,
+    returned_at timestamptz,
+    PRIMARY KEY (booking, weapon)
+);
+CREATE INDEX known_custody_out ON booking.known_custody (booking) WHERE returned_at IS NULL;
+
+-- Bookings whose invoice is paid, of payment.invoice-settled.
+CREATE TABLE booking.known_settlement (
+    booking    uuid        PRIMARY KEY,
+    settled_at timestamptz NOT NULL
+);
+
+CREATE VIEW booking.ranges AS
+SELECT r.range, r.title, r.time_zone, r.slot_minutes, r.hold_seconds, r.early_check_in_minutes, r.no_show_minutes,
+       coalesce((
+           SELECT json_agg(json_build_object('weekday', h.weekday, 'opens_minute', h.opens_minute,
+                                             'closes_minute', h.closes_minute) ORDER BY h.weekday, h.opens_minute)
+           FROM booking.opening_hours AS h WHERE h.range = r.range), '[]') AS opening_hours
+FROM booking.range AS r;
+
+-- Lanes as they are at this moment. A session in use counts until it is finished, however late it is; `until` is
+-- when the booking that has the lane ends, or when the next one takes it.
+CREATE VIEW booking.lanes AS
+SELECT l.lane, l.range, l.distance_m, l.discipline, l.weapon_classes,
+       CASE WHEN present.state IS NULL THEN 'free' WHEN present.state = 'confirmed' THEN 'booked' ELSE present.state END
+           AS state,
+       CASE WHEN present.state IS NULL THEN next.starts_at ELSE present.ends_at END AS until
+FROM booking.lane AS l
+LEFT JOIN LATERAL (
+    SELECT b.state, b.ends_at
+    FROM booking.booking AS b
+    WHERE b.lane = l.lane AND (
+        b.state = 'in-use' OR b.state IN ('held', 'confirmed', 'checked-in') AND b.during @> now())
+    ORDER BY b.state = 'in-use' DESC
+    LIMIT 1
+) AS present ON true
+LEFT JOIN LATERAL (
+    SELECT min(lower(b.during)) AS starts_at
+    FROM booking.booking AS b
+    WHERE b.lane = l.lane AND b.state IN ('held', 'confirmed', 'checked-in', 'in-use')
+      AND b.during && tstzrange(now(), NULL)
+) AS next ON true;
+
+-- The electronic targets, for those who connect to them.
+CREATE VIEW booking.targets AS
+SELECT l.lane, l.range, l.distance_m, l.discipline, l.target_address
+FROM booking.lane AS l
+WHERE l.target_address IS NOT NULL;
+
+CREATE VIEW booking.bookings AS
+SELECT b.booking, b.person, b.range, b.lane, b.discipline, b.starts_at, b.ends_at, b.during,
+       b.weapon_class, b.weapon_type, b.rounds, b.state, b.held_until,
+       b.starts_at - make_interval(mins => r.early_check_in_minutes) AS check_in_from, b.no_show_at,
+       b.invoice, b.total_minor, b.currency, s.settled_at, b.refused_by, b.rule, b.rule_version, b.reason,
+       b.checked_in_at, b.started_at, b.finished_at,
+       EXISTS (SELECT FROM booking.known_custody AS c WHERE c.booking = b.booking AND c.returned_at IS NULL) AS weapon_out
+FROM booking.booking AS b
+JOIN booking.range AS r USING (range)
+LEFT JOIN booking.known_settlement AS s USING (booking);
+
+-- When units of weapon types are taken, as the armoury counts them: by an active booking for its time, from when the
+-- weapon was handed out if that was earlier; and by whoever has a weapon out, in whatever state the booking is. One
+-- that is out past its end is taken until it comes back.
+CREATE VIEW booking.weapons_taken AS
+SELECT b.weapon_type, b.during, false AS out
+FROM booking.booking AS b
+WHERE b.weapon_type IS NOT NULL AND b.state IN ('held', 'confirmed')
+UNION ALL
+SELECT b.weapon_type, tstzrange(least(lower(b.during), c.issued_at), upper(b.during)), coalesce(c.out, false)
+FROM booking.booking AS b
+LEFT JOIN LATERAL (
+    SELECT min(c.issued_at) AS issued_at, bool_or(c.returned_at IS NULL) AS out
+    FROM booking.known_custody AS c WHERE c.booking = b.booking
+) AS c ON true
+WHERE b.weapon_type IS NOT NULL AND b.state IN ('checked-in', 'in-use')
+UNION ALL
+SELECT b.weapon_type, tstzrange(least(lower(b.during), c.issued_at), upper(b.during)), true
+FROM booking.known_custody AS c JOIN booking.booking AS b USING (booking)
+WHERE c.returned_at IS NULL AND b.weapon_type IS NOT NULL AND b.state NOT IN ('held', 'confirmed', 'checked-in', 'in-use');
+
+CREATE VIEW booking.entitlements AS
+SELECT e.person, e.weapon_class, e.during FROM booking.known_entitlement AS e;
+
+CREATE VIEW booking.weapon_types AS
+SELECT t.weapon_type, t.weapon_class, t.title, t.units FROM booking.known_weapon_type AS t;
+
+GRANT USAGE ON SCHEMA booking TO firingline_booking, firingline_gateway;
+GRANT SELECT, INSERT, UPDATE, DELETE ON
+    booking.range, booking.opening_hours, booking.lane, booking.booking, booking.known_staff, booking.known_entitlement,
+    booking.known_weapon_type, booking.known_agreement, booking.known_custody, booking.known_settlement
+TO firingline_booking;
+GRANT SELECT ON
+    booking.ranges, booking.lanes, booking.targets, booking.bookings, booking.entitlements, booking.weapon_types,
+    booking.weapons_taken
+TO firingline_gateway;
+
+-- Armory ------------------------------------------------------------------------------------------------
+
+CREATE SCHEMA armory;
+
+-- Types of weapons. `units` is how many are fit for use. Whoever decides on a reservation locks the type's row first,
+-- so that two requests never count on the same unit.
+CREATE TABLE armory.weapon_type (
+    weapon_type  text    PRIMARY KEY,
+    weapon_class text    NOT NULL,
+    calibre      text    NOT NULL,
+    title        text    NOT NULL,
+    units        integer NOT NULL CHECK (units >= 0),
+    service_after_rounds integer CHECK (service_after_rounds > 0)  -- none: by rounds, no service is ever due
+);
+
+-- The register: every weapon the club has. The unique index also finds the units of a type. A weapon is fit for use
+-- if it is not in quarantine and no service is due.
+CREATE TABLE armory.weapon (
+    weapon      uuid PRIMARY KEY,
+    weapon_type text NOT NULL REFERENCES armory.weapon_type,
+    serial      text NOT NULL,
+    quarantine  text,  -- why it is kept back, if it is
+    rounds_fired         bigint NOT NULL CHECK (rounds_fired >= 0),
+    rounds_since_service bigint NOT NULL CHECK (rounds_since_service >= 0),
+    UNIQUE (weapon_type, serial)
+);
+
+-- Services of a weapon, counted 1, 2, 3 …, with the rounds it had fired by then. Entries are only ever added.
+CREATE TABLE armory.service (
+    weapon               uuid        NOT NULL REFERENCES armory.weapon,
+    number               integer     NOT NULL CHECK (number > 0),
+    work                 text        NOT NULL,
+    rounds_fired         bigint      NOT NULL,
+    rounds_since_service bigint      NOT NULL,
+    serviced_by          uuid        NOT NULL,
+    serviced_at          timestamptz NOT NULL,
+    PRIMARY KEY (weapon, number)
+);
+
+-- Days that were closed, with every weapon of the range back.
+CREATE TABLE armory.day_closing (
+    range     text        NOT NULL,
+    closed_at timestamptz NOT NULL,
+    closed_by uuid        NOT NULL,
+    PRIMARY KEY (range, closed_at)
+);
+
+-- Cartridges that lie in the armoury, by calibre: stocked - issued + returned.
+CREATE TABLE armory.ammunition (
+    calibre text   PRIMARY KEY,
+    rounds  bigint NOT NULL CHECK (rounds >= 0)
+);
+
+-- A unit of a type kept for a booking, whichever unit it will be. States: kept -> released.
+CREATE TABLE armory.reservation (
+    booking     uuid      PRIMARY KEY,
+    person      uuid      NOT NULL,
+    range       text      NOT NULL,
+    weapon_type text      NOT NULL REFERENCES armory.weapon_type,
+    during      tstzrange NOT NULL CHECK (
+        NOT isempty(during) AND NOT lower_inf(during) AND NOT upper_inf(during)
+        AND lower_inc(during) AND NOT upper_inc(during)),
+    released    boolean   NOT NULL
+);
+-- What is kept of a type in a time: the only question asked of it under the type's lock.
+CREATE INDEX reservation_kept ON armory.reservation USING gist (weapon_type, during) WHERE NOT released;
+
+-- What booking told of a booking, in whatever order it came. A closed one is a tombstone: a request for a weapon that
+-- comes after it does nothing. States: (none) -> checked in -> closed, or closed at once.
+CREATE TABLE armory.known_booking (
+    booking       uuid        PRIMARY KEY,
+    checked_in_at timestamptz,
+    closed        text        CHECK (closed IN ('rejected', 'cancelled', 'no-show', 'finished'))
+);
+
+-- The custody book: every handover of a weapon, from whom to whom. Entries are only ever added. A weapon's entries
+-- count 1, 2, 3 … without a gap; the odd ones are issues, the even ones returns, so the two alternate and there is
+-- one holder at any time. An entry that was wrong is taken back by another, which says which and why. `hash` is SHA-256
+-- over the hash of the entry before (of the first: 32 zero bytes) and the entry's content as handlers/armory/model/chain.py
+-- writes it down: an entry that is changed, swapped or taken out breaks the chain.
+CREATE TABLE armory.handover (
+    weapon      uuid        NOT NULL REFERENCES armory.weapon,
+    entry       integer     NOT NULL CHECK (entry > 0),
+    previous    integer     GENERATED ALWAYS AS (nullif(entry - 1, 0)) STORED,
+    kind        text        NOT NULL CHECK (kind = CASE entry % 2 WHEN 1 THEN 'issue' ELSE 'return' END),
+    booking     uuid        NOT NULL REFERENCES armory.reservation,
+    from_person uuid        NOT NULL,
+    to_person   uuid        NOT NULL CHECK (to_person <> from_person),  -- it takes two
+    rounds      integer     NOT NULL CHECK (rounds >= 0),  -- cartridges that went along
+    at          timestamptz NOT NULL,
+    corrects    integer     CHECK (corrects = entry - 1),
+    reason      text,
+    hash        bytea       NOT NULL CHECK (octet_length(hash) = 32),
+    PRIMARY KEY (weapon, entry),
+    CHECK (num_nulls(corrects, reason) IN (0, 2)),
+    FOREIGN KEY (weapon, previous) REFERENCES armory.handover (weapon, entry)
+);
+CREATE INDEX handover_of_booking ON armory.handover (booking);
+
+-- A weapon's time out of the armoury, begun by the entry of the custody book of that number. States: out (returned_at
+-- is null) -> returned. Issued cartridges are either returned or fired.
+CREATE TABLE armory.loan (
+    weapon          uuid        NOT NULL,
+    entry           integer     NOT NULL,
+    booking         uuid        NOT NULL REFERENCES armory.reservation,
+    holder          uuid        NOT NULL,
+    issued_by       uuid        NOT NULL,
+    issued_at       timestamptz NOT NULL,
+    rounds_issued   integer     NOT NULL CHECK (rounds_issued >= 0),
+    returned_at     timestamptz CHECK (returned_at >= issued_at),
+    taken_by        uuid,
+    rounds_returned integer     CHECK (rounds_returned >= 0),
+    rounds_fired    integer     CHECK (rounds_fired >= 0),
+    PRIMARY KEY (weapon, entry),
+    FOREIGN KEY (weapon, entry) REFERENCES armory.handover,
+    CHECK (num_nulls(returned_at, taken_by, rounds_returned, rounds_fired) IN (0, 4)),
+    CHECK (rounds_issued = rounds_returned + rounds_fired)
+);
+-- One holder of a weapon, and one weapon of a booking, at a time.
+CREATE UNIQUE INDEX loan_one_holder ON armory.loan (weapon) WHERE returned_at IS NULL;
+CREATE UNIQUE INDEX loan_one_weapon ON armory.loan (booking) WHERE returned_at IS NULL;
+
+CREATE VIEW armory.weapon_types AS
+    SELECT t.weapon_type, t.weapon_class, t.calibre, t.title, t.units,
+           (SELECT count(*) FROM armory.weapon AS w JOIN armory.loan AS l USING (weapon)
+            WHERE w.weapon_type = t.weapon_type AND l.returned_at IS NULL) AS units_out,
+           coalesce(a.rounds, 0) AS rounds_in_stock
+    FROM armory.weapon_type AS t LEFT JOIN armory.ammunition AS a USING (calibre);
+
+CREATE VIEW armory.weapons AS
+    SELECT w.weapon, w.weapon_type, t.weapon_class, t.calibre, t.title, w.serial,
+           l.holder AS out_with, l.booking AS out_for, l.issued_by, l.issued_at, l.rounds_issued,
+           w.quarantine, w.rounds_fired, w.rounds_since_service, t.service_after_rounds,
+           w.rounds_since_service >= t.service_after_rounds IS TRUE AS service_due
+    FROM armory.weapon AS w
+    JOIN armory.weapon_type AS t USING (weapon_type)
+    LEFT JOIN armory.loan AS l ON l.weapon = w.weapon AND l.returned_at IS NULL;
+
+CREATE VIEW armory.ammunition_stock AS
+    SELECT a.calibre, a.rounds FROM armory.ammunition AS a;
+
+CREATE VIEW armory.reservations AS
+    SELECT r.booking, r.person, r.weapon_type, t.title, lower(r.during) AS starts_at, upper(r.during) AS ends_at,
+           CASE WHEN NOT r.released THEN 'kept' WHEN k.closed = 'finished' THEN 'done' ELSE 'released' END AS state
+    FROM armory.reservation AS r
+    JOIN armory.weapon_type AS t USING (weapon_type)
+    LEFT JOIN armory.known_booking AS k USING (booking);
+
+-- Reservations that may come to nothing: at some moment of their time more are kept than there are units fit for use.
+CREATE VIEW armory.reservations_beyond_stock AS
+    SELECT r.booking, r.person, r.weapon_type, t.title, lower(r.during) AS starts_at, upper(r.during) AS ends_at,
+           t.units, crowd.kept
+    FROM armory.reservation AS r
+    JOIN armory.weapon_type AS t USING (weapon_type)
+    JOIN LATERAL (
+        SELECT max((
+            SELECT count(*) FROM armory.reservation AS o
+            WHERE o.weapon_type = r.weapon_type AND NOT o.released
+              AND o.during @> greatest(lower(i.during), lower(r.during)))) AS kept
+        FROM armory.reservation AS i
+        WHERE i.weapon_type = r.weapon_type AND NOT i.released AND i.during && r.during
+    ) AS crowd ON crowd.kept > t.units
+    WHERE NOT r.released AND upper(r.during) > now();
+
+CREATE VIEW armory.services AS
+    SELECT s.weapon, s.number, s.work, s.rounds_fired, s.rounds_since_service, s.serviced_by, s.serviced_at
+    FROM armory.service AS s;
+
+CREATE VIEW armory.handovers AS
+    SELECT h.weapon, h.entry, h.kind, h.booking, h.from_person, h.to_person, h.rounds, h.at, h.corrects, h.reason,
+           CASE WHEN h.corrects IS NOT NULL THEN CASE h.kind WHEN 'issue' THEN h.from_person ELSE h.to_person END END
+               AS corrected_by, h.hash
+    FROM armory.handover AS h;
+
+CREATE VIEW armory.loans AS
+    SELECT l.weapon, l.entry, l.booking, l.holder, l.issued_by, l.issued_at, l.rounds_issued, l.returned_at, l.taken_by,
+           l.rounds_returned, l.rounds_fired
+    FROM armory.loan AS l;
+
+GRANT USAGE ON SCHEMA armory TO firingline_armory, firingline_gateway;
+GRANT SELECT, INSERT, UPDATE, DELETE ON
+    armory.weapon_type, armory.weapon, armory.ammunition, armory.reservation, armory.known_booking, armory.loan
+TO firingline_armory;
+GRANT SELECT, INSERT ON armory.handover, armory.service, armory.day_closing TO firingline_armory;
+GRANT SELECT ON
+    armory.weapon_types, armory.weapons, armory.ammunition_stock, armory.reservations, armory.handovers, armory.loans,
+    armory.reservations_beyond_stock, armory.services
+TO firingline_gateway;
+
+-- Payment -----------------------------------------------------------------------------------------------
+
+CREATE SCHEMA payment;
+
+-- Every price list there was. The one published last, of whatever currency, holds.
+CREATE TABLE payment.price_list (
+    currency           text    NOT NULL CHECK (currency ~ '^[A-Z]{3}$'),
+    price_list_version integer NOT NULL CHECK (price_list_version > 0),
+    ordinal            integer NOT NULL UNIQUE CHECK (ordinal > 0),  -- 1 for the first ever published, and so on
+    tax_permille       integer NOT NULL CHECK (tax_permille BETWEEN 0 AND 1000),
+    lane_hour_minor    bigint  NOT NULL CHECK (lane_hour_minor >= 0),
+    weapon_minor       jsonb   NOT NULL,  -- by weapon type
+    round_minor        jsonb   NOT NULL,  -- by weapon class
+    PRIMARY KEY (currency, price_list_version)
+);
+
+-- The last number given in each series and year. A number is given to a document in the transaction that issues it,
+-- under this row's lock, so the series has no gaps.
+CREATE TABLE payment.number_series (
+    series text    NOT NULL CHECK (series IN ('invoice', 'credit-note')),
+    year   integer NOT NULL,
+    last   integer NOT NULL CHECK (last > 0),
+    PRIMARY KEY (series, year)
+);
+
+-- Invoices as they were issued; never changed. What was paid on one stands in payment.balance.
+CREATE TABLE payment.invoice (
+    invoice            uuid        PRIMARY KEY,
+    booking            uuid        NOT NULL UNIQUE,
+    person             uuid        NOT NULL,
+    number             text        NOT NULL UNIQUE CHECK (number ~ '^\d{4}-\d{6,}$'),
+    currency           text        NOT NULL,
+    net_minor          bigint      NOT NULL,
+    tax_minor          bigint      NOT NULL CHECK (tax_minor >= 0),
+    total_minor        bigint      NOT NULL CHECK (total_minor >= 0),
+    price_list_version integer     NOT NULL,
+    issued_at          timestamptz NOT NULL,
+    year               integer     GENERATED ALWAYS AS (split_part(number, '-', 1)::integer) STORED,
+    ordinal            integer     GENERATED ALWAYS AS (split_part(number, '-', 2)::integer) STORED,
+    previous           integer     GENERATED ALWAYS AS (nullif(split_part(number, '-', 2)::integer - 1, 0)) STORED,
+    CHECK (net_minor + tax_minor = total_minor),
+    UNIQUE (year, ordinal),
+    FOREIGN KEY (year, previous) REFERENCES payment.invoice (year, ordinal),  -- no gap in a year's numbers
+    FOREIGN KEY (currency, price_list_version) REFERENCES payment.price_list
+);
+CREATE INDEX invoice_of_person ON payment.invoice (person, issued_at);
+
+-- The lines of an invoice. Prices contain the tax: quantity times unit price is net and tax together.
+CREATE TABLE payment.invoice_line (
+    invoice      uuid    NOT NULL REFERENCES payment.invoice,
+    line         integer NOT NULL CHECK (line > 0),
+    item         text    NOT NULL,
+    title        text    NOT NULL,
+    quantity     integer NOT NULL CHECK (quantity >= 0),
+    unit_minor   bigint  NOT NULL CHECK (unit_minor >= 0),
+    net_minor    bigint  NOT NULL CHECK (net_minor >= 0),
+    tax_minor    bigint  NOT NULL CHECK (tax_minor >= 0),
+    tax_permille integer NOT NULL CHECK (tax_permille BETWEEN 0 AND 1000),
+    PRIMARY KEY (invoice, line),
+    CHECK (net_minor + tax_minor = quantity * unit_minor)
+);
+
+-- Credit notes: each takes back one whole invoice. Never changed.
+CREATE TABLE payment.credit_note (
+    invoice          uuid        PRIMARY KEY REFERENCES payment.invoice,
+    number           text        NOT NULL UNIQUE CHECK (number ~ '^C\d{4}-\d{6,}$'),
+    net_minor        bigint      NOT NULL,
+    tax_minor        bigint      NOT NULL,
+    total_minor      bigint      NOT NULL,
+    refund_due_minor bigint      NOT NULL CHECK (refund_due_minor BETWEEN 0 AND total_minor),
+    credited_at      timestamptz NOT NULL,
+    year             integer     GENERATED ALWAYS AS (substr(split_part(number, '-', 1), 2)::integer) STORED,
+    ordinal          integer     GENERATED ALWAYS AS (split_part(number, '-', 2)::integer) STORED,
+    previous         integer     GENERATED ALWAYS AS (nullif(split_part(number, '-', 2)::integer - 1, 0)) STORED,
+    CHECK (net_minor + tax_minor = total_minor),
+    UNIQUE (year, ordinal),
+    FOREIGN KEY (year, previous) REFERENCES payment.credit_note (year, ordinal)  -- no gap in a year's numbers
+);
+
+-- How an invoice stands; its row is locked by whoever decides on it. States: open -> settled (nothing is to be paid any
+-- more) and, from both, credited (nothing is to be paid, and what was paid is due back).
+CREATE TABLE payment.balance (
+    invoice          uuid    PRIMARY KEY REFERENCES payment.invoice,
+    total_minor      bigint  NOT NULL CHECK (total_minor >= 0),
+    paid_minor       bigint  NOT NULL CHECK (paid_minor BETWEEN 0 AND total_minor),
+    credited         boolean NOT NULL,
+    refund_due_minor bigint  NOT NULL CHECK (refund_due_minor BETWEEN 0 AND paid_minor),  -- before refunds
+    refunded_minor   bigint  NOT NULL CHECK (refunded_minor BETWEEN 0 AND refund_due_minor),
+    settled_at       timestamptz CHECK (settled_at IS NULL OR paid_minor = total_minor),
+    CHECK (credited OR refund_due_minor = 0)
+);
+
+-- Money that changed hands at the desk: in for an invoice, and out again for a credited one.
+CREATE TABLE payment.payment (
+    payment      uuid        PRIMARY KEY,
+    invoice      uuid        NOT NULL REFERENCES payment.invoice,
+    amount_minor bigint      NOT NULL CHECK (amount_minor > 0),
+    currency     text        NOT NULL,
+    method       text        NOT NULL CHECK (method IN ('cash', 'card-terminal', 'transfer')),
+    taken_by     uuid        NOT NULL,
+    taken_at     timestamptz NOT NULL
+);
+CREATE INDEX payment_of_invoice ON payment.payment (invoice);
+
+CREATE TABLE payment.refund (
+    refund       uuid        PRIMARY KEY,
+    invoice      uuid        NOT NULL REFERENCES payment.credit_note,
+    amount_minor bigint      NOT NULL CHECK (amount_minor > 0),
+    currency     text        NOT NULL,
+    method       text        NOT NULL CHECK (method IN ('cash', 'card-terminal', 'transfer')),
+    paid_by      uuid        NOT NULL,
+    paid_at      timestamptz NOT NULL
+);
+CREATE INDEX refund_of_invoice ON payment.refund (invoice);
+
+-- The ledger, in double entry. A transaction is what one document or payment (its `source`) did to the accounts; debits
+-- are positive, credits negative, and together they are 0. Legs are only ever added; what was wrong is put right by a
+-- transaction of the opposite sign.
+CREATE TABLE payment.leg (
+    source       text        NOT NULL,  -- 'invoice:…', 'credit-note:…', 'payment:…', 'refund:…'
+    account      text        NOT NULL,
+    currency     text        NOT NULL,
+    amount_minor bigint      NOT NULL CHECK (amount_minor <> 0),
+    at           timestamptz NOT NULL,
+    PRIMARY KEY (source, account, currency)  -- a source is booked once
+);
+CREATE INDEX leg_of_account ON payment.leg (account, currency) INCLUDE (amount_minor);
+
+-- Looks, at COMMIT, whether a transaction's legs are 0 in each currency. It reads the table of the schema it fires in.
+CREATE FUNCTION payment.refuse_unbalanced() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    unbalanced text;
+BEGIN
+    EXECUTE format('SELECT string_agg(b.currency, '', '') FROM (SELECT l.currency FROM %I.leg AS l WHERE l.source = $1 '
+                   'GROUP BY l.currency HAVING sum(l.amount_minor) <> 0) AS b', TG_TABLE_SCHEMA)
+    INTO unbalanced USING NEW.source;
+    IF unbalanced IS NOT NULL THEN
+        RAISE EXCEPTION 'the legs of % are not balanced in %', NEW.source, unbalanced USING ERRCODE = 'check_violation';
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE CONSTRAINT TRIGGER balanced AFTER INSERT OR UPDATE ON payment.leg DEFERRABLE INITIALLY DEFERRED
+    FOR EACH ROW EXECUTE FUNCTION payment.refuse_unbalanced();
+
+-- What booking told of a booking's end, in whatever order it came: a tombstone. Nothing is invoiced after it.
+CREATE TABLE payment.known_booking (
+    booking uuid PRIMARY KEY,
+    closed  text NOT NULL CHECK (closed IN ('rejected', 'cancelled', 'no-show'))
+);
+
+CREATE VIEW payment.price_lists AS
+    SELECT p.currency, p.price_list_version, p.ordinal, p.tax_permille, p.lane_hour_minor, p.weapon_minor, p.round_minor
+    FROM payment.price_list AS p;
+
+CREATE VIEW payment.invoices AS
+    SELECT i.invoice, i.booking, i.person, i.number, i.currency, i.net_minor, i.tax_minor, i.total_minor,
+           i.price_list_version, i.issued_at,
+           CASE WHEN b.credited THEN 'credited' WHEN b.settled_at IS NOT NULL THEN 'settled' ELSE 'open' END AS state,
+           b.paid_minor, CASE WHEN b.credited THEN 0 ELSE b.total_minor - b.paid_minor END AS open_minor,
+           b.refund_due_minor - b.refunded_minor AS refund_due_minor, b.refunded_minor, b.settled_at,
+           c.number AS credit_note, c.credited_at
+    FROM payment.invoice AS i
+    JOIN payment.balance AS b USING (invoice)
+    LEFT JOIN payment.credit_note AS c USING (invoice);
+
+CREATE VIEW payment.invoice_lines AS
+    SELECT l.invoice, l.line, l.item, l.title, l.quantity, l.unit_minor, l.net_minor, l.tax_minor, l.tax_permille
+    FROM payment.invoice_line AS l;
+
+-- Money in (positive) and out (negative).
+CREATE VIEW payment.payments AS
+    SELECT p.payment AS id, p.invoice, p.amount_minor, p.currency, p.method, p.taken_by AS handled_by, p.taken_at AS at
+    FROM payment.payment AS p
+    UNION ALL
+    SELECT r.refund, r.invoice, -r.amount_minor, r.currency, r.method, r.paid_by, r.paid_at FROM payment.refund AS r;
+
+CREATE VIEW payment.legs AS
+    SELECT l.source, l.account, l.currency, l.amount_minor, l.at FROM payment.leg AS l;
+
+-- The trial balance: what each account comes to.
+CREATE VIEW payment.accounts AS
+    SELECT l.account, l.currency, coalesce(sum(l.amount_minor) FILTER (WHERE l.amount_minor > 0), 0)::bigint AS debit_minor,
+           coalesce(-sum(l.amount_minor) FILTER (WHERE l.amount_minor < 0), 0)::bigint AS credit_minor,
+           sum(l.amount_minor)::bigint AS balance_minor
+    FROM payment.leg AS l GROUP BY l.account, l.currency;
+
+GRANT USAGE ON SCHEMA payment TO firingline_payment, firingline_gateway;
+GRANT SELECT, INSERT, UPDATE, DELETE ON
+    payment.price_list, payment.number_series, payment.balance, payment.known_booking
+TO firingline_payment;
+GRANT SELECT, INSERT ON
+    payment.invoice, payment.invoice_line, payment.credit_note, payment.payment, payment.refund, payment.leg
+TO firingline_payment;
+GRANT SELECT ON
+    payment.price_lists, payment.invoices, payment.invoice_lines, payment.payments, payment.legs, payment.accounts
+TO firingline_gateway;
+
+-- Stats -------------------------------------------------------------------------------------------------
+
+CREATE SCHEMA stats;
+
+-- What follows from the shots, and from the sessions' beginnings and ends.
+
+-- The lanes that shots or sessions were seen on. Whoever adds shots holds a lane's row shared, whoever moves a
+-- session's bounds holds it alone: otherwise each could miss what the other has not committed yet.
+CREATE TABLE stats.lane (
+    lane text PRIMARY KEY
+);
+
+CREATE TABLE stats.session (
+    session     uuid        PRIMARY KEY,  -- the booking's id
+    person      uuid        NOT NULL,
+    lane        text        NOT NULL,
+    discipline  text        NOT NULL,
+    started_at  timestamptz NOT NULL,
+    finished_at timestamptz,              -- none: it is being shot
+    -- when a shot on the lane is this session's; endless while it is being shot
+    during      tstzrange   NOT NULL GENERATED ALWAYS AS (tstzrange(started_at, finished_at)) STORED,
+    CHECK (isfinite(started_at) AND isfinite(finished_at)),
+    CHECK (finished_at >= started_at)
+);
+-- Which sessions of a lane a shot could belong to.
+CREATE INDEX session_lane ON stats.session USING gist (lane, during);
+CREATE INDEX session_person ON stats.session (person, started_at);
+
+CREATE TABLE stats.shot (
+    device       text        NOT NULL,
+    epoch        text        NOT NULL,
+    number       bigint      NOT NULL,
+    lane         text        NOT NULL,
+    kind         text        NOT NULL CHECK (kind IN ('sighter', 'match')),
+    miss         boolean     NOT NULL,
+    x_um         integer     NOT NULL,
+    y_um         integer     NOT NULL,
+    elapsed_ms   bigint,
+    received_at  timestamptz NOT NULL,
+    face         text,                    -- what the target said it shows
+    session      uuid,                    -- none: no session of the lane contains it (yet)
+    score_tenths smallint    CHECK (score_tenths BETWEEN 0 AND 109),  -- none: in no session, or of no known face
+    inner_ten    boolean     NOT NULL,
+    PRIMARY KEY (device, epoch, number)
+);
+CREATE INDEX shot_session ON stats.shot (session, received_at) WHERE session IS NOT NULL;
+-- Shots to look at again when a session's bounds become known after them.
+CREATE INDEX shot_lane ON stats.shot (lane, received_at);
+
+-- What the shots of a session add up to, so that telling it costs the same however many there are.
+CREATE TABLE stats.tally (
+    session       uuid      PRIMARY KEY,
+    shots         integer   NOT NULL CHECK (shots >= 0),     -- match shots that hit
+    sighters      integer   NOT NULL CHECK (sighters >= 0),
+    misses        integer   NOT NULL CHECK (misses >= 0),
+    score_tenths  integer   NOT NULL,
+    integer_score integer   NOT NULL,
+    inner_tens    integer   NOT NULL,
+    sum_x_um      bigint    NOT NULL,
+    sum_y_um      bigint    NOT NULL,
+    hull_x_um     integer[] NOT NULL,                        -- the corners of the shots' convex hull, in its order
+    hull_y_um     integer[] NOT NULL,
+    last_at       timestamptz,
+    last_number   bigint,
+    CHECK (cardinality(hull_x_um) = cardinality(hull_y_um)),
+    CHECK ((last_at IS NULL) = (last_number IS NULL))
+) WITH (fillfactor = 70);
+
+-- What was last told of each session, from stats' own events.
+CREATE TABLE stats.result (
+    session           uuid        PRIMARY KEY,
+    final             boolean     NOT NULL,  -- false while it is being shot; a final result may be replaced by another
+    shots             integer     NOT NULL,
+    score_tenths      integer     NOT NULL,
+    integer_score     integer     NOT NULL,
+    inner_tens        integer     NOT NULL,
+    mean_score        float8,
+    centre_x_um       float8,
+    centre_y_um       float8,
+    mean_radius_um    float8,
+    extreme_spread_um float8,
+    sighters          integer     NOT NULL,
+    misses            integer     NOT NULL,
+    scored_at         timestamptz NOT NULL
+) WITH (fillfactor = 70);
+
+-- Published: each session with how it stands, and each shot.
+CREATE VIEW stats.sessions AS
+    SELECT s.session, s.person, s.lane, s.discipline, s.started_at, s.finished_at, coalesce(r.final, false) AS final,
+           r.shots, r.score_tenths, r.integer_score, r.inner_tens, r.mean_score, r.centre_x_um, r.centre_y_um,
+           r.mean_radius_um, r.extreme_spread_um, r.sighters, r.misses, r.scored_at
+    FROM stats.session AS s LEFT JOIN stats.result AS r USING (session);
+CREATE VIEW stats.shots AS
+    SELECT t.session, s.person, s.discipline, t.device, t.epoch, t.number, t.lane, t.kind, t.miss, t.x_um, t.y_um,
+           t.elapsed_ms, t.received_at, t.score_tenths, t.inner_ten
+    FROM stats.shot AS t LEFT JOIN stats.session AS s USING (session);
+
+GRANT USAGE ON SCHEMA stats TO firingline_stats, firingline_gateway;
+GRANT SELECT, INSERT, UPDATE, DELETE ON
+    stats.lane, stats.session, stats.shot, stats.tally, stats.result
+TO firingline_stats;
+GRANT SELECT ON stats.sessions, stats.shots TO firingline_gateway;
+
+-- Tracking: what the gateways remember of the targets, so that a shot that comes twice is known again. It is no
+-- service's state: the log has the shots, this says under which epoch a target's numbers stand there.
+CREATE SCHEMA tracking;
+
+-- One row a lane; whoever records shots of a lane holds it.
+CREATE TABLE tracking.lane (
+    lane text PRIMARY KEY
+);
+
+-- The latest epochs of each lane's targets. A target counts from 1 again in each session of its own and repeats what
+-- it has stored at each connection, so what tells two epochs apart is the shots themselves.
+CREATE TABLE tracking.target_epoch (
+    device             text        NOT NULL,
+    epoch              text        NOT NULL,
+    lane               text        NOT NULL,
+    ordinal            bigint      NOT NULL,  -- grows with each epoch of the lane
+    named              boolean     NOT NULL,  -- the device named it; otherwise it was found out here
+    zero_at            timestamptz,           -- when the target's clock stood at zero, at the latest
+    highest            bigint      NOT NULL,  -- its highest number so far,
+    highest_elapsed_ms bigint,                -- and what the target's clock said then
+    PRIMARY KEY (device, epoch)
+);
+CREATE INDEX target_epoch_lane ON tracking.target_epoch (lane, ordinal);
+
+-- What each shot of these epochs looked like.
+CREATE TABLE tracking.fingerprint (
+    device     text    NOT NULL,
+    epoch      text    NOT NULL,
+    number     bigint  NOT NULL,
+    miss       boolean NOT NULL,
+    x_um       integer NOT NULL,
+    y_um       integer NOT NULL,
+    elapsed_ms bigint,
+    PRIMARY KEY (device, epoch, number),
+    FOREIGN KEY (device, epoch) REFERENCES tracking.target_epoch ON DELETE CASCADE
+);
+
+GRANT USAGE ON SCHEMA tracking TO firingline_gateway;
+GRANT SELECT, INSERT, UPDATE, DELETE ON tracking.lane, tracking.target_epoch, tracking.fingerprint TO firingline_gateway;
+
+-- Time-outs and search path of each role ----------------------------------------------------------------
+
+RESET ROLE;
+
+-- Set for the role in the whole cluster: settings of a role in one database are not copied from a template.
+DO $$
+DECLARE
+    service text;
+BEGIN
+    FOREACH service IN ARRAY ARRAY['auth', 'booking', 'armory', 'payment', 'stats', 'gateway', 'operator'] LOOP
+        EXECUTE format('ALTER ROLE firingline_%s SET statement_timeout = %L', service, '10s');
+        EXECUTE format('ALTER ROLE firingline_%s SET lock_timeout = %L', service, '5s');
+        EXECUTE format('ALTER ROLE firingline_%s SET idle_in_transaction_session_timeout = %L', service, '10s');
+        EXECUTE format('ALTER ROLE firingline_%s SET transaction_timeout = %L', service, '30s');
+        EXECUTE format('ALTER ROLE firingline_%s SET search_path = %s, pg_temp', service,
+            CASE WHEN service IN ('gateway', 'operator') THEN 'bus' ELSE service || ', bus' END);
+    END LOOP;
+END $$;
+
+COMMIT;
