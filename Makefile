@@ -3,6 +3,7 @@
 
 PYTHON ?= python3
 PY := .venv/bin/python
+TEST_PROCESSES ?= 2
 STAMP := .venv/made-for
 
 .PHONY: help setup run test check format bench lock FORCE
@@ -33,7 +34,7 @@ run: setup ## start the range: PostgreSQL, gateway, five workers; Ctrl-C stops t
 	@$(PY) -m ops.cli up
 
 test: setup ## the whole test suite, against an embedded PostgreSQL
-	@$(PY) -m pytest
+	@$(PY) -m pytest -n $(TEST_PROCESSES) --dist worksteal
 
 check: setup ## format, lint, types, import contracts
 	@$(PY) -m ruff format --check .
