@@ -15,6 +15,12 @@ def plain_log() -> None:
     structlog.configure(processors=[structlog.processors.add_log_level, structlog.processors.JSONRenderer()])
 
 
+@pytest.fixture(autouse=True)
+def impatient_leases(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever waits for a lease looks often, so that a test need not wait."""
+    monkeypatch.setattr("bus.lease.RETRY_EVERY_S", 0.02)
+
+
 @pytest.fixture
 async def booking(database: Database) -> AsyncIterator[asyncpg.Connection]:
     """Booking's role, with the toy's table in its schema."""
