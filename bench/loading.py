@@ -60,7 +60,8 @@ async def loading(settings: Settings, asked: Answer, say: Callable[[Answer], Non
     try:
         await asyncio.wait({load.wrong}, timeout=asked["warm_up_s"])
         load.counting, began_s = True, time.perf_counter()
-        await asyncio.wait({load.wrong}, timeout=asked["seconds"])
+        while not load.answers and not load.wrong.done():  # a stretch that was too short for one goes on
+            await asyncio.wait({load.wrong}, timeout=asked["seconds"])
         load.counting, took_s = False, time.perf_counter() - began_s
         say({"wrong": load.wrong.result()} if load.wrong.done() else {"answers": load.answers, "seconds": took_s})
     finally:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any, Final
@@ -22,7 +22,8 @@ from ops.supervisor import Supervisor
 READY_WITHIN_S: Final = 60.0
 LOOK_EVERY_S: Final = 0.1
 
-Readiness = dict[str, Any]
+Readiness = Mapping[str, Any]
+NOTHING: Final[Readiness] = {"ready": False, "registered": False}
 
 
 @asynccontextmanager
@@ -49,13 +50,14 @@ def program(name: str, *arguments: str) -> Program:
 
 async def _until(ready: Callable[[Readiness], bool], address: str) -> None:
     """Looks at what the gateway says of itself until that is enough."""
+    found: Readiness = NOTHING
     timeout = aiohttp.ClientTimeout(total=5)
     try:
         async with asyncio.timeout(READY_WITHIN_S), aiohttp.ClientSession(timeout=timeout) as session:
-            while not ready(await _readiness(session, f"{address}/health/ready")):  # noqa: ASYNC110 - in a process
+            while not ready(found := await _readiness(session, f"{address}/health/ready")):  # noqa: ASYNC110 - far away
                 await asyncio.sleep(LOOK_EVERY_S)
     except TimeoutError:
-        raise Refusal(f"The range was not at work within {READY_WITHIN_S:.0f} s.") from None
+        raise Refusal(f"The range was not at work within {READY_WITHIN_S:.0f} s; it says {found}.") from None
 
 
 async def _readiness(session: aiohttp.ClientSession, url: str) -> Readiness:
@@ -64,7 +66,7 @@ async def _readiness(session: aiohttp.ClientSession, url: str) -> Readiness:
             found: Readiness = await response.json()
             return found
     except (aiohttp.ClientError, TimeoutError):
-        return {"ready": False, "registered": False}
+        return NOTHING
 
 
 def _nobody_listens(sentence: str) -> None:

@@ -1,8 +1,11 @@
+import asyncio
+
 from bench.talk import Talk, post
 
 
-class Wire:
+class Wire(asyncio.Transport):
     def __init__(self):
+        super().__init__()
         self.written = []
 
     def write(self, data):
