@@ -239,6 +239,10 @@ BEGIN
     RETURN NULL;
 END $$;
 CREATE TRIGGER mark BEFORE INSERT ON bus.outbox FOR EACH STATEMENT EXECUTE FUNCTION bus.take_mark_before_insert();
+CREATE TRIGGER mark BEFORE INSERT ON bus.outbox_domain
+    FOR EACH STATEMENT EXECUTE FUNCTION bus.take_mark_before_insert();
+CREATE TRIGGER mark BEFORE INSERT ON bus.outbox_telemetry
+    FOR EACH STATEMENT EXECUTE FUNCTION bus.take_mark_before_insert();
 
 SELECT bus.extend_log(3);
 

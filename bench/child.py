@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from bus.errors import Refusal
 from ops.log import configure
-from ops.process import new_event_loop
+from ops.process import let_the_collector_rest, new_event_loop
 from ops.settings import VARIABLES, Settings
 
 ANSWER_WITHIN_S: Final = 300.0
@@ -73,6 +73,7 @@ async def child(module: str, settings: Settings) -> AsyncIterator[Child]:
 def serve(name: str, do: Serve) -> None:
     """The other end: does what it is asked, one after the other, and ends with the asker, whatever it is doing."""
     configure(name, "error")
+    let_the_collector_rest()
     settings = Settings.from_environment()
     questions: SimpleQueue[str] = SimpleQueue()
     threading.Thread(target=_listen, args=(questions,), daemon=True).start()

@@ -148,7 +148,8 @@ async def granted_by_halves(connection: Connection, _: Evidence) -> Sequence[Rec
         WHERE b.state IN ('confirmed', 'checked-in', 'in-use', 'finished', 'no-show')
           AND (l.position IS NULL OR i.invoice IS NULL OR s.credited OR i.person <> b.person
                OR r.weapon_type IS DISTINCT FROM b.weapon_type
-               OR r.booking IS NOT NULL AND (r.person <> b.person OR r.during <> tstzrange(b.starts_at, b.ends_at))
+               OR r.booking IS NOT NULL AND (  -- a weapon handed out early is kept from then on
+                   r.person <> b.person OR upper(r.during) <> b.ends_at OR lower(r.during) > b.starts_at)
                OR r.released AND b.state IN ('confirmed', 'checked-in', 'in-use'))
         LIMIT 20
         """

@@ -23,8 +23,13 @@ def checkout(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return folder
 
 
+OF_A_MAKE_AROUND_US = ("MAKELEVEL", "MAKEFLAGS", "MFLAGS")  # the tests may have been started by `make test`
+
+
 def make(checkout: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(["make", "-C", checkout, *arguments], capture_output=True, text=True, check=False)
+    alone = {name: text for name, text in os.environ.items() if name not in OF_A_MAKE_AROUND_US}
+    command = ["make", "-C", str(checkout), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=alone)
 
 
 def stand_in_for_python(checkout: Path, script: str) -> str:
