@@ -80,10 +80,10 @@ class Statements:
             return None
 
     async def _load(self) -> None:
+        """Reads the keys again, at most once a second: whoever comes sooner waits, since its key may be newer."""
         async with self._loading:
-            now = asyncio.get_running_loop().time()
-            if now - self._loaded_at < RELOAD_AT_MOST_EVERY_S:
-                return
+            loop = asyncio.get_running_loop()
+            await asyncio.sleep(max(0.0, self._loaded_at + RELOAD_AT_MOST_EVERY_S - loop.time()))
             async with self._pool.acquire(timeout=TIMEOUT_S) as connection:
                 self._verifier.replace(await public_keys(connection))
-            self._loaded_at = now
+            self._loaded_at = loop.time()
