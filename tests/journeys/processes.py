@@ -13,6 +13,7 @@ from typing import Self
 
 import aiohttp
 
+from ops.process import PARENT_FD
 from ops.settings import VARIABLES, Settings
 from tests.database import Database
 
@@ -36,6 +37,7 @@ class Processes:
         self.address = f"http://127.0.0.1:{self.settings.port}"
         self._logs = logs
         self._running: dict[str, asyncio.subprocess.Process] = {}
+        self._pipe = os.pipe()  # our end closes with us, however we end, and the processes notice
 
     async def __aenter__(self) -> Self:
         try:
@@ -54,6 +56,8 @@ class Processes:
             with suppress(ProcessLookupError):
                 process.send_signal(signal.SIGTERM)
         await asyncio.gather(*(process.wait() for process in self._running.values()))
+        for fd in self._pipe:
+            os.close(fd)
         if error is not None:
             for name in NAMES:
                 sys.stderr.write(f"--- {name}\n{self.words(name)[-3000:]}\n")
@@ -66,7 +70,8 @@ class Processes:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=words,
                 stderr=words,
-                env={**os.environ, **self.environment},
+                env={**os.environ, **self.environment, PARENT_FD: str(self._pipe[0])},
+                pass_fds=self._pipe[:1],
             )
 
     async def kill(self, *names: str) -> None:
