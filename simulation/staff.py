@@ -8,15 +8,19 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from typing import Final
 
 from bus.clock import now
-from ops.api import Json
+from ops.api import ApiProblem, Json
 from simulation.client import Client, heard_of
 from simulation.history import History
 
 LICENCE_LASTS: Final = timedelta(days=300)
 EXPIRED_FOR: Final = timedelta(days=3)
+PROMISED: Final = "promised-to-others"  # who would start early waits for those whose time comes first
+QUEUE_S: Final = 150.0
+LOOK_S: Final = 0.5
 ROLES: Final = ("admin", "armourer", "cashier", "instructor")
 
 
@@ -49,11 +53,22 @@ class Staff:
             await self.instructor.command("POST", f"/v1/people/{person}/licences/{recorded['licence']}/confirm")
 
     async def hand_out(self, booking: str, weapon_type: str, rounds: int) -> str:
-        """The armourer gives out a unit, as soon as one is there; returns which."""
-        weapon = await self.rack[weapon_type].get()
-        body: Json = {"weapon": weapon, "rounds": rounds}
-        await heard_of(lambda: self.armourer.command("POST", f"/v1/bookings/{booking}/weapon", body), "not-checked-in")
-        return weapon
+        """The armourer gives out a unit, as soon as there is one that nobody before was promised; returns which."""
+        async with asyncio.timeout(QUEUE_S):
+            while True:
+                weapon = await self.rack[weapon_type].get()
+                body: Json = {"weapon": weapon, "rounds": rounds}
+                path = f"/v1/bookings/{booking}/weapon"
+                try:
+                    await heard_of(partial(self.armourer.command, "POST", path, body), "not-checked-in")
+                except ApiProblem as problem:
+                    self.rack[weapon_type].put_nowait(weapon)
+                    if problem.rule != PROMISED:
+                        raise
+                else:
+                    return weapon
+                await asyncio.sleep(LOOK_S)
+        raise AssertionError("the time-out ends it")
 
     async def take_back(self, booking: str, weapon_type: str, weapon: str, rounds_returned: int) -> None:
         body: Json = {"weapon": weapon, "rounds_returned": rounds_returned}
