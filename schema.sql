@@ -1021,6 +1021,20 @@ CREATE TABLE booking.lane (
 );
 CREATE INDEX lane_range ON booking.lane (range);
 
+-- Cease fires; one holds on a range until fire is resumed.
+CREATE TABLE booking.cease_fire (
+    cease_fire uuid        PRIMARY KEY,
+    range      text        NOT NULL REFERENCES booking.range,
+    reason     text        NOT NULL,
+    ordered_by text        NOT NULL,
+    ordered_at timestamptz NOT NULL,
+    resumed_by text,
+    resumed_at timestamptz,
+    CHECK (num_nonnulls(resumed_by, resumed_at) IN (0, 2) AND resumed_at >= ordered_at)
+);
+CREATE UNIQUE INDEX one_cease_fire_a_range ON booking.cease_fire (range) WHERE resumed_at IS NULL;
+CREATE INDEX cease_fire_of_range ON booking.cease_fire (range, ordered_at);
+
 -- Bookings and sessions. States:
 --   held -> confirmed -> checked-in -> in-use -> finished
 --   held -> rejected;  held, confirmed, checked-in -> cancelled;  confirmed -> no-show
@@ -1149,7 +1163,8 @@ CREATE VIEW booking.lanes AS
 SELECT l.lane, l.range, l.distance_m, l.discipline, l.weapon_classes,
        CASE WHEN present.state IS NULL THEN 'free' WHEN present.state = 'confirmed' THEN 'booked' ELSE present.state END
            AS state,
-       CASE WHEN present.state IS NULL THEN next.starts_at ELSE present.ends_at END AS until
+       CASE WHEN present.state IS NULL THEN next.starts_at ELSE present.ends_at END AS until,
+       ceased.ordered_at AS cease_fire_since
 FROM booking.lane AS l
 LEFT JOIN LATERAL (
     SELECT b.state, b.ends_at
@@ -1164,7 +1179,12 @@ LEFT JOIN LATERAL (
     FROM booking.booking AS b
     WHERE b.lane = l.lane AND b.state IN ('held', 'confirmed', 'checked-in', 'in-use')
       AND b.during && tstzrange(now(), NULL)
-) AS next ON true;
+) AS next ON true
+LEFT JOIN booking.cease_fire AS ceased ON ceased.range = l.range AND ceased.resumed_at IS NULL;
+
+CREATE VIEW booking.cease_fires AS
+SELECT c.cease_fire, c.range, c.reason, c.ordered_by, c.ordered_at, c.resumed_by, c.resumed_at
+FROM booking.cease_fire AS c;
 
 -- The electronic targets, for those who connect to them.
 CREATE VIEW booking.targets AS
@@ -1212,11 +1232,11 @@ SELECT t.weapon_type, t.weapon_class, t.title, t.units FROM booking.known_weapon
 GRANT USAGE ON SCHEMA booking TO firingline_booking, firingline_gateway;
 GRANT SELECT, INSERT, UPDATE, DELETE ON
     booking.range, booking.opening_hours, booking.lane, booking.booking, booking.known_staff, booking.known_entitlement,
-    booking.known_weapon_type, booking.known_agreement, booking.known_custody, booking.known_settlement
+    booking.known_weapon_type, booking.known_agreement, booking.known_custody, booking.known_settlement, booking.cease_fire
 TO firingline_booking;
 GRANT SELECT ON
     booking.ranges, booking.lanes, booking.targets, booking.bookings, booking.entitlements, booking.weapon_types,
-    booking.weapons_taken
+    booking.weapons_taken, booking.cease_fires
 TO firingline_gateway;
 
 -- Armory ------------------------------------------------------------------------------------------------
@@ -1692,6 +1712,16 @@ CREATE TABLE stats.result (
     scored_at         timestamptz NOT NULL
 ) WITH (fillfactor = 70);
 
+-- Cease fires, by lane, of booking.cease-fire-ordered and booking.fire-resumed: shots during them are marked.
+CREATE TABLE stats.cease_fire (
+    cease_fire uuid        NOT NULL,
+    lane       text        NOT NULL,
+    ordered_at timestamptz NOT NULL,
+    resumed_at timestamptz,
+    PRIMARY KEY (cease_fire, lane)
+);
+CREATE INDEX cease_fire_of_lane ON stats.cease_fire (lane, ordered_at);
+
 -- Published: each session with how it stands, and each shot.
 CREATE VIEW stats.sessions AS
     SELECT s.session, s.person, s.lane, s.discipline, s.started_at, s.finished_at, coalesce(r.final, false) AS final,
@@ -1700,12 +1730,16 @@ CREATE VIEW stats.sessions AS
     FROM stats.session AS s LEFT JOIN stats.result AS r USING (session);
 CREATE VIEW stats.shots AS
     SELECT t.session, s.person, s.discipline, t.device, t.epoch, t.number, t.lane, t.kind, t.miss, t.x_um, t.y_um,
-           t.elapsed_ms, t.received_at, t.score_tenths, t.inner_ten
+           t.elapsed_ms, t.received_at, t.score_tenths, t.inner_ten,
+           EXISTS (
+               SELECT FROM stats.cease_fire AS c
+               WHERE c.lane = t.lane AND t.received_at >= c.ordered_at
+                 AND t.received_at < coalesce(c.resumed_at, 'infinity')) AS during_cease_fire
     FROM stats.shot AS t LEFT JOIN stats.session AS s USING (session);
 
 GRANT USAGE ON SCHEMA stats TO firingline_stats, firingline_gateway;
 GRANT SELECT, INSERT, UPDATE, DELETE ON
-    stats.lane, stats.session, stats.shot, stats.tally, stats.result
+    stats.lane, stats.session, stats.shot, stats.tally, stats.result, stats.cease_fire
 TO firingline_stats;
 GRANT SELECT ON stats.sessions, stats.shots TO firingline_gateway;
 

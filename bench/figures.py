@@ -31,6 +31,7 @@ class Bound:
     ratio_at_least: float | None = None
     ratio_at_most: float | None = None
     value_at_least: float | None = None
+    value_at_most: float | None = None
 
     def met(self, value: float, ratio: float) -> bool | None:
         """Whether the figure is what is asked; None where nothing is."""
@@ -40,6 +41,7 @@ class Bound:
             (self.ratio_at_least is None or ratio >= self.ratio_at_least)
             and (self.ratio_at_most is None or ratio <= self.ratio_at_most)
             and (self.value_at_least is None or value >= self.value_at_least)
+            and (self.value_at_most is None or value <= self.value_at_most)
         )
 
     def __str__(self) -> str:
@@ -47,6 +49,7 @@ class Bound:
             None if self.ratio_at_least is None else f"ratio ≥ {self.ratio_at_least:g}",
             None if self.ratio_at_most is None else f"ratio ≤ {self.ratio_at_most:g}",
             None if self.value_at_least is None else f"≥ {self.value_at_least:,.0f}",
+            None if self.value_at_most is None else f"≤ {self.value_at_most:,.0f}",
         ]
         return ", ".join(one for one in asked if one) or "stated"
 

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Final, Literal
 from uuid import UUID
 
@@ -20,6 +21,7 @@ from bus.outbox import Producer
 from bus.tasks import unless
 
 BUFFER: Final = 10_000
+URGENT_BUFFER: Final = 100  # places beyond the buffer for what cannot wait
 TOGETHER: Final = 1_000
 APPEND_TIMEOUT_S: Final = 3.0
 GIVE_UP_AFTER_S: Final = 8.0
@@ -85,10 +87,16 @@ class GroupCommit:
 
     async def accept(self, asked: Asked) -> Accepted:
         """Returns once the command is durable. Raises Overloaded, and Unacceptable for what no retry would mend."""
-        if len(self._buffer) >= BUFFER or self._ended or self._stopping.is_set() or not self._producer.id:
+        urgent = asked.command.urgent
+        most = BUFFER + URGENT_BUFFER if urgent else BUFFER
+        if len(self._buffer) >= most or self._ended or self._stopping.is_set() or not self._producer.id:
             raise Overloaded
         waiting = _Waiting(asked, asyncio.get_running_loop().create_future())
-        self._buffer.append(waiting)
+        if urgent:
+            ahead = sum(1 for _ in takewhile(lambda one: one.asked.command.urgent, self._buffer))
+            self._buffer.insert(ahead, waiting)
+        else:
+            self._buffer.append(waiting)
         self._wanted.set()
         return await waiting.answer
 

@@ -49,7 +49,7 @@ class Handling:
         last = run[-1]
         envelope = last.envelope
         subject = run if row.batch else last.message
-        given = Given(at=at, id=envelope.id, correlation=envelope.correlation, actor=envelope.actor)
+        given = Given(at, envelope.id, envelope.correlation, envelope.actor, appended_at=envelope.at)
         state = None if row.load is None else await row.load(connection, subject)
         is_command = isinstance(last.message, Command)
         try:

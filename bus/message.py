@@ -74,7 +74,13 @@ class Message(BaseModel):
 
 
 class Command(Message):
-    """A wish, addressed to the one service that may grant it."""
+    """A wish, addressed to the one service that may grant it. An `urgent` one goes into the log before what waits."""
+
+    urgent: ClassVar[bool] = False
+
+    def __init_subclass__(cls, *, urgent: bool = False, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls.urgent = urgent
 
 
 class Event(Message):

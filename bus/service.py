@@ -23,6 +23,12 @@ class Given(NamedTuple):
     id: UUID  # the message's id; what a command creates bears it
     correlation: UUID
     actor: str
+    appended_at: datetime | None = None  # when the message came into the log; none: at this very moment
+
+    @property
+    def asked_at(self) -> datetime:
+        """When this was asked, however long it waited to be decided."""
+        return self.appended_at or self.at
 
     @property
     def person(self) -> UUID | None:

@@ -30,6 +30,7 @@ class BoardLane(BaseModel):
     distance_m: int
     state: Literal["free", "held", "booked", "checked-in", "in-use"]
     until: datetime | None
+    cease_fire_since: datetime | None
     shots: int | None
     score_tenths: int | None
     inner_tens: int | None
@@ -87,8 +88,8 @@ class ShowsBoard:
 async def _read(connection: Connection) -> Board:
     rows = await connection.fetch(
         """
-        SELECT l.lane, l.range, l.discipline, l.distance_m, l.state, l.until, s.shots, s.score_tenths, s.inner_tens,
-               s.sighters, s.misses, s.started_at
+        SELECT l.lane, l.range, l.discipline, l.distance_m, l.state, l.until, l.cease_fire_since, s.shots,
+               s.score_tenths, s.inner_tens, s.sighters, s.misses, s.started_at
         FROM booking.lanes AS l
         LEFT JOIN LATERAL (
             SELECT t.shots, t.score_tenths, t.inner_tens, t.sighters, t.misses, t.started_at

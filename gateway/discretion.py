@@ -10,10 +10,13 @@ from bus.connection import Pool
 from bus.message import Envelope
 from gateway.access import Caller
 from gateway.caught_up import ACQUIRE_TIMEOUT_S
+from handlers.booking.commands import CeaseFire
 from handlers.booking.events import (
     BookingCancelled,
     BookingConfirmed,
     BookingRejected,
+    CeaseFireOrdered,
+    FireResumed,
     LaneHeld,
     NoShowReleased,
     SessionFinished,
@@ -24,8 +27,11 @@ from handlers.booking.views.bookings import BookingView, booking
 from handlers.stats.events import InterimScored, SessionScored
 
 FOLLOWED: Final = tuple(
-    event.name
-    for event in (
+    message.name
+    for message in (
+        CeaseFire,  # told when it is asked for: nobody goes on shooting until booking has come to it
+        CeaseFireOrdered,
+        FireResumed,
         LaneHeld,
         BookingConfirmed,
         BookingRejected,
@@ -38,6 +44,7 @@ FOLLOWED: Final = tuple(
         SessionScored,
     )
 )
+OF_A_RANGE: Final = frozenset({CeaseFire.name, CeaseFireOrdered.name, FireResumed.name})
 PUBLIC: Final = frozenset(
     {
         "lane",
@@ -50,6 +57,10 @@ PUBLIC: Final = frozenset(
         "sighters",
         "misses",
         "scored_at",
+        "range",
+        "reason",
+        "ordered_at",
+        "resumed_at",
     }
 )
 REMEMBERED: Final = 1_000
@@ -58,15 +69,18 @@ REMEMBERED: Final = 1_000
 class Discretion:
     """Chooses, for one caller and one lane. What a message does not say of its booking is looked up once."""
 
-    def __init__(self, pool: Pool, caller: Caller, lane: str) -> None:
+    def __init__(self, pool: Pool, caller: Caller, lane: str, range_: str) -> None:
         self._pool = pool
         self._caller = caller
         self._lane = lane
+        self._range = range_
         self._bookings: dict[UUID, BookingView | None] = {}
 
     async def tell(self, envelope: Envelope) -> str | None:
         """The message's body as JSON, whole or without what is personal; None if it is of another lane."""
         body: dict[str, Any] = json.loads(envelope.body)
+        if envelope.name in OF_A_RANGE:
+            return self._of_the_range(body) if body["range"] == self._range else None
         terms: dict[str, Any] = body.get("terms", {})
         lane, person = terms.get("lane") or body.get("lane"), terms.get("person") or body.get("person")
         if lane not in {None, self._lane}:
@@ -80,6 +94,10 @@ class Discretion:
             return json.dumps(body)
         known = {**terms, **body, "lane": self._lane}
         return json.dumps({name: known[name] for name in sorted(PUBLIC & known.keys())})
+
+    def _of_the_range(self, body: dict[str, Any]) -> str:
+        known = {**body, "lane": self._lane}
+        return json.dumps({name: known[name] for name in known if self._caller.staff or name in PUBLIC})
 
     async def _booking(self, id_: UUID) -> BookingView | None:
         if id_ not in self._bookings:

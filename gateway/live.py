@@ -32,7 +32,7 @@ from gateway.problems import (
 )
 from gateway.queries import Position, must_have_none
 from gateway.routing import Documented, Visit
-from handlers.booking.views.lanes import lanes
+from handlers.booking.views.lanes import LaneView, lanes
 
 LAST_EVENT_ID: Final = "Last-Event-ID"
 STREAMS_EACH: Final = 8
@@ -79,8 +79,8 @@ class Follows:
         after = _last_seen(visit.request)
         if not visit.ports.tail.epoch:
             raise again_after(DATABASE_AWAY, 1)
-        await _must_be_possible(visit, after)
-        discretion = Discretion(visit.ports.pool, visit.caller, visit.path["lane"])
+        lane = await _lane(visit, after)
+        discretion = Discretion(visit.ports.pool, visit.caller, lane.lane, lane.range)
         with visit.request.app[STREAMS].place(visit.caller.actor):
             try:
                 async with visit.ports.tail.follow(FOLLOWED, after=after) as messages:
@@ -169,12 +169,15 @@ class _Stream:
             await self._response.write(text.encode())
 
 
-async def _must_be_possible(visit: Visit, after: Position | None) -> None:
+async def _lane(visit: Visit, after: Position | None) -> LaneView:
+    """The lane to follow; raises if there is none, or if the place to go on from is too far back."""
     async with visit.ports.pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
-        if all(lane.lane != visit.path["lane"] for lane in await lanes(connection)):
+        found = next((lane for lane in await lanes(connection) if lane.lane == visit.path["lane"]), None)
+        if found is None:
             raise Problem(NOT_FOUND)
         if after and await connection.fetchval("SELECT bus.horizon()") - after.position > FARTHEST_BACK:
             raise Problem(TOO_FAR_BACK)
+    return found
 
 
 def _last_seen(request: web.Request) -> Position | None:

@@ -23,7 +23,7 @@ from handlers.auth.endpoint import answers, bodies
 from handlers.auth.events import Role
 from handlers.booking import commands as booking
 from handlers.booking.views.bookings import BookingsView, BookingView
-from handlers.booking.views.lanes import LaneView, RangeView
+from handlers.booking.views.lanes import CeaseFireView, LaneView, RangeView
 from handlers.booking.views.slots import SlotsView
 from handlers.payment import commands as payment
 from handlers.payment import views as payment_views
@@ -115,6 +115,11 @@ PEOPLE: Final = (
 BOOKINGS: Final = (
     shows("/v1/ranges", read.ranges, Listing[RangeView], ANYBODY, of="booking"),
     asks("PUT", "/v1/ranges/{range}", booking.SetUpRange, only("admin")),
+    asks("POST", "/v1/ranges/{range}/cease-fire", booking.CeaseFire, only(*STAFF), result="/v1/lanes"),
+    asks("POST", "/v1/ranges/{range}/resume-fire", booking.ResumeFire, only("instructor", "admin"), result="/v1/lanes"),
+    shows(
+        "/v1/ranges/{range}/cease-fires", read.cease_fires, Listing[CeaseFireView], only(*STAFF), of="booking",
+    ),
     shows("/v1/lanes", read.all_lanes, Listing[LaneView], ANYBODY, of="booking"),
     asks("PUT", "/v1/lanes/{lane}", booking.OpenLane, only("admin")),
     Route("GET", "/v1/lanes/{lane}/live", Follows(), own_rows),

@@ -105,6 +105,12 @@ async def all_lanes(look: Look[Query]) -> Listing[lanes.LaneView]:
     return Listing(items=tuple(await lanes.lanes(look.connection)))
 
 
+async def cease_fires(look: Look[Query]) -> Listing[lanes.CeaseFireView]:
+    """List a range's cease fires, the latest first."""
+    found = await lanes.cease_fires(look.connection, look.path["range"], most=MOST_ITEMS)
+    return Listing(items=tuple(found))
+
+
 async def free_slots(look: Look[SlotsQuery]) -> slots.SlotsView | None:
     """Show what a shooter can book on a day: free lanes and times, and the weapons that are allowed and there."""
     person = _person(look, look.query.person)

@@ -47,7 +47,8 @@ function draw(lane) {
   const shooting = lane.state === "in-use";
   found.dataset.state = lane.state;
   text(found.querySelector("h3"), lane.lane);
-  text(found.querySelector(".state"), STATES[lane.state] || lane.state);
+  found.classList.toggle("ceased", Boolean(lane.cease_fire_since));
+  text(found.querySelector(".state"), lane.cease_fire_since ? "CEASE FIRE" : STATES[lane.state] || lane.state);
   text(found.querySelector(".where"), `${lane.discipline} · ${lane.distance_m} m`);
   found.querySelector(".score").hidden = !shooting;
   if (shooting) {

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from bus.fields import Code, Moment, Rounds, Text
 from bus.message import Command
-from handlers.booking.events import OpeningHours
+from handlers.booking.events import CeaseFireReason, OpeningHours
 
 
 class SetUpRange(Command, name="booking.set-up-range", stream="range:{range}"):
@@ -33,6 +33,19 @@ class OpenLane(Command, name="booking.open-lane", stream="lane:{lane}"):
     discipline: Code
     weapon_classes: tuple[Code, ...] = Field(min_length=1, max_length=20)
     target_address: Text | None = None
+
+
+class CeaseFire(Command, name="booking.cease-fire", stream="range:{range}", urgent=True):
+    """Order cease fire on all lanes of a range; nothing begins there until fire is resumed."""
+
+    range: Code
+    reason: CeaseFireReason
+
+
+class ResumeFire(Command, name="booking.resume-fire", stream="range:{range}"):
+    """Let a range go on after a cease fire."""
+
+    range: Code
 
 
 class BookSession(Command, name="booking.book-session", stream="booking:{booking}", about="booking"):

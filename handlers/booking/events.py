@@ -67,6 +67,30 @@ class LaneOpened(Event, name="booking.lane-opened", stream="lane:{lane}"):
     target_address: Text | None
 
 
+CeaseFireReason = Literal["person-on-the-range", "injury", "malfunction", "unsafe-handling", "alarm", "other"]
+"""Why fire ceases."""
+
+
+class CeaseFireOrdered(Event, name="booking.cease-fire-ordered", stream="range:{range}"):
+    """Cease fire on all lanes of a range."""
+
+    range: Code
+    cease_fire: UUID
+    lanes: tuple[Code, ...]
+    reason: CeaseFireReason
+    ordered_by: Text
+    ordered_at: Moment = Field(description="when it came into the log; shots after it are marked")
+
+
+class FireResumed(Event, name="booking.fire-resumed", stream="range:{range}"):
+    """The range goes on."""
+
+    range: Code
+    cease_fire: UUID
+    resumed_by: Text
+    resumed_at: Moment
+
+
 class LaneHeld(Event, name="booking.lane-held", stream="booking:{booking}"):
     """A lane is held for a shooter until the others have agreed."""
 

@@ -19,7 +19,7 @@ from handlers.auth.events import (
     RolesAssigned,
 )
 from handlers.booking import commands, events, reactions
-from handlers.booking.model import bookings, ranges, sessions
+from handlers.booking.model import bookings, cease_fires, ranges, sessions
 from handlers.booking.store import applies, loads, projections
 from handlers.payment.events import InvoiceIssued, InvoiceRefused, InvoiceSettled
 
@@ -31,6 +31,8 @@ def service() -> Service:
         hears=[
             Hears(commands.SetUpRange, loads.load_range_case, ranges.set_up_range),
             Hears(commands.OpenLane, loads.load_range_case, ranges.open_lane),
+            Hears(commands.CeaseFire, loads.load_firing, cease_fires.cease_fire),
+            Hears(commands.ResumeFire, loads.load_firing, cease_fires.resume_fire),
             Hears(commands.BookSession, loads.load_wish, bookings.book_session, leaves_open=True),
             Hears(LicenceRefused, loads.load_booking, reactions.licence_refused),
             Hears(WeaponRefused, loads.load_booking, reactions.weapon_refused),
@@ -47,6 +49,8 @@ def service() -> Service:
         says=[
             events.RangeSetUp,
             events.LaneOpened,
+            events.CeaseFireOrdered,
+            events.FireResumed,
             events.LaneHeld,
             events.BookingConfirmed,
             events.BookingRejected,
@@ -60,6 +64,8 @@ def service() -> Service:
         applies={
             events.RangeSetUp: applies.range_set_up,
             events.LaneOpened: applies.lane_opened,
+            events.CeaseFireOrdered: applies.cease_fire_ordered,
+            events.FireResumed: applies.fire_resumed,
             events.LaneHeld: applies.lane_held,
             events.BookingConfirmed: applies.booking_confirmed,
             events.BookingRejected: applies.booking_rejected,

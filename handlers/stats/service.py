@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from bus.service import ApplyMany, Hears, Service
-from handlers.booking.events import SessionFinished, SessionStarted
+from handlers.booking.events import CeaseFireOrdered, FireResumed, SessionFinished, SessionStarted
 from handlers.stats.commands import PublishInterim
 from handlers.stats.events import CommandFailed, CommandRejected, InterimScored, SessionScored, ShotRecorded
 from handlers.stats.model.telling import tell, tell_what_changed
-from handlers.stats.store import folds, standings
+from handlers.stats.store import cease_fires, folds, standings
 
 
 def service() -> Service:
@@ -24,6 +24,8 @@ def service() -> Service:
             ShotRecorded: ApplyMany(folds.shots_recorded),
             SessionStarted: folds.session_started,
             SessionFinished: folds.session_finished,
+            CeaseFireOrdered: cease_fires.cease_fire_ordered,
+            FireResumed: cease_fires.fire_resumed,
             InterimScored: folds.result_told,
             SessionScored: folds.result_told,
         },

@@ -212,3 +212,41 @@ async def test_a_token_that_ran_out_is_no_fault_of_the_commands(monkeypatch, poo
     async with open_gate(pool, expired) as commands, asyncio.timeout(10):
         assert {answer.verdict for answer in await asyncio.gather(*map(commands.accept, asked))} == {"accepted"}
     assert len(await toy.logged(gateway)) == 4
+
+
+class Alarm(Command, name="booking.add", stream="tally:{text}", urgent=True):
+    """A command that cannot wait."""
+
+    text: str
+
+
+def alarmed(text: str):
+    plain = noted(text)
+    return type(plain)(plain.scope, plain.key, plain.hash, plain.id, Alarm(text=text), plain.actor)
+
+
+async def test_what_is_urgent_goes_before_what_waits_in_its_own_order(pool, gateway, gate, counted, monkeypatch):
+    monkeypatch.setattr(group_commit, "TOGETHER", 2)
+    waiting = [noted(str(number)) for number in range(5)]
+    urgent = [alarmed("first"), alarmed("second"), alarmed("third")]
+    async with open_gate(pool, gate, counted.ring) as commands:
+        under_way = asyncio.create_task(commands.accept(toy.asked("a", 0)))
+        while not counted.batches:
+            await asyncio.sleep(0)
+        await asyncio.gather(*(commands.accept(one) for one in (*waiting, *urgent)))
+        await under_way
+    logged = await toy.logged(gateway)
+    assert logged[1:] == [one.id for one in (*urgent, *waiting)]
+
+
+async def test_what_is_urgent_has_places_of_its_own_and_they_are_bounded(pool, gate, monkeypatch):
+    monkeypatch.setattr(group_commit, "BUFFER", 0)
+    monkeypatch.setattr(group_commit, "URGENT_BUFFER", 1)
+    commands = GroupCommit(pool, gate, lambda: None)
+    with pytest.raises(Overloaded):
+        await commands.accept(noted("one"))
+    taken = asyncio.create_task(commands.accept(alarmed("one")))
+    await asyncio.sleep(0)
+    with pytest.raises(Overloaded):
+        await commands.accept(alarmed("two"))
+    taken.cancel()

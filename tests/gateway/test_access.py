@@ -28,6 +28,9 @@ CODES = {"range": "club", "lane": "lane-1", "weapon_type": "air-pistol", "device
 ONLY = {
     "PUT /v1/ranges/{range}": "admin",
     "PUT /v1/lanes/{lane}": "admin",
+    "POST /v1/ranges/{range}/cease-fire": "admin armourer cashier instructor",
+    "POST /v1/ranges/{range}/resume-fire": "admin instructor",
+    "GET /v1/ranges/{range}/cease-fires": "admin armourer cashier instructor",
     "PUT /v1/people/{person}/roles": "admin",
     "POST /v1/people/{person}/disable": "admin",
     "POST /v1/people/{person}/enable": "admin",

@@ -34,9 +34,9 @@ async def hall(gate: Gate) -> Gate:
 
 
 @asynccontextmanager
-async def following(gate: Gate, token: str, **headers: str) -> AsyncIterator[AsyncIterator[Told]]:
+async def following(gate: Gate, token: str, path: str = LIVE, **headers: str) -> AsyncIterator[AsyncIterator[Told]]:
     sent = {"Authorization": f"Bearer {token}", **{name.replace("_", "-"): text for name, text in headers.items()}}
-    async with gate.http.get(gate.url + LIVE, headers=sent) as response:
+    async with gate.http.get(gate.url + path, headers=sent) as response:
         assert response.status == 200, await response.text()
         assert response.content_type == "text/event-stream"
         await response.content.readuntil(b"\n\n")  # it has begun

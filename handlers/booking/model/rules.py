@@ -33,6 +33,22 @@ class LaneUnknown(Rejected):
     """There is no lane called {lane}."""
 
 
+class StaffOnly(Rejected):
+    """Only staff orders a cease fire."""
+
+
+class CeaseFireHolds(Rejected):
+    """Cease fire holds on this range since {since}; nothing begins until fire is resumed."""
+
+
+class NoCeaseFire(Rejected):
+    """No cease fire holds on this range."""
+
+
+class RangeOfficersOnly(Rejected):
+    """Only an instructor lets a range go on after a cease fire."""
+
+
 class NotForOthers(Rejected):
     """A shooter can book for nobody else."""
 

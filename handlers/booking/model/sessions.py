@@ -9,6 +9,7 @@ from handlers.booking.commands import CheckIn, FinishSession, StartSession
 from handlers.booking.events import SessionFinished, SessionStarted, ShooterCheckedIn
 from handlers.booking.model.bookings import known, no_show_key
 from handlers.booking.model.rules import (
+    CeaseFireHolds,
     CheckInNotOpen,
     InstructorsOnly,
     LaneInUse,
@@ -49,6 +50,8 @@ def start_session(start: StartCase, command: StartSession, given: Given) -> Sequ
         raise TimeOver(ended=booking.clock(terms.ends_at))
     if terms.weapon_type is not None and not booking.weapon_out:
         raise WeaponNotIssued
+    if start.ceased is not None:
+        raise CeaseFireHolds(since=start.ceased.shown)
     if start.lane_in_use:
         raise LaneInUse(lane=terms.lane)
     if start.shooter_in_session:

@@ -98,6 +98,29 @@ class RangeCase:
 
 
 @dataclass(frozen=True, slots=True)
+class Ceased:
+    """The cease fire that holds on a range."""
+
+    cease_fire: UUID
+    since: datetime
+    time_zone: str
+
+    @property
+    def shown(self) -> str:
+        return shown(self.since, ZoneInfo(self.time_zone))
+
+
+@dataclass(frozen=True, slots=True)
+class FiringCase:
+    """All that cease fire and its end are decided on."""
+
+    time_zone: str | None  # none: there is no such range
+    lanes: tuple[str, ...]
+    ceased: Ceased | None
+    staff: Staff
+
+
+@dataclass(frozen=True, slots=True)
 class Booking:
     """A booking as it stands, with what others have said about it."""
 
@@ -130,6 +153,7 @@ class StartCase:
     lane_in_use: bool
     shooter_in_session: bool
     before: Clash | None  # of the lane's and the shooter's other active bookings that come earlier, the last to end
+    ceased: Ceased | None = None  # the cease fire that holds on the range
 
 
 def shown(moment: datetime, zone: ZoneInfo) -> str:

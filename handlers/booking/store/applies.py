@@ -7,6 +7,8 @@ from handlers.booking.events import (
     BookingCancelled,
     BookingConfirmed,
     BookingRejected,
+    CeaseFireOrdered,
+    FireResumed,
     LaneHeld,
     LaneOpened,
     NoShowReleased,
@@ -81,6 +83,30 @@ async def lane_opened(connection: Connection, event: LaneOpened) -> None:
         event.discipline,
         event.weapon_classes,
         event.target_address,
+    )
+
+
+async def cease_fire_ordered(connection: Connection, event: CeaseFireOrdered) -> None:
+    await connection.execute(
+        """
+        INSERT INTO cease_fire (cease_fire, range, reason, ordered_by, ordered_at) VALUES ($1, $2, $3, $4, $5)
+        """,
+        event.cease_fire,
+        event.range,
+        event.reason,
+        event.ordered_by,
+        event.ordered_at,
+    )
+
+
+async def fire_resumed(connection: Connection, event: FireResumed) -> None:
+    await connection.execute(
+        """
+        UPDATE cease_fire SET resumed_by = $2, resumed_at = $3 WHERE cease_fire = $1
+        """,
+        event.cease_fire,
+        event.resumed_by,
+        event.resumed_at,
     )
 
 

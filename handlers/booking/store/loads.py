@@ -1,4 +1,4 @@
-"""What is loaded for each decision. Rows are locked in one order: lane, booking.
+"""What is loaded for each decision. Rows are locked in one order: range, lane, booking.
 
 A lane is locked before its bookings are read, in a statement of its own: the next one sees what the lock's last
 holder wrote.
@@ -14,13 +14,15 @@ from asyncpg import Record
 from pydantic import TypeAdapter
 
 from bus.connection import Connection
-from handlers.booking.commands import BookSession, OpenLane, SetUpRange, StartSession
+from handlers.booking.commands import BookSession, CeaseFire, OpenLane, ResumeFire, SetUpRange, StartSession
 from handlers.booking.events import OpeningHours, Terms
 from handlers.booking.model.hours import Span
 from handlers.booking.model.states import (
     Booking,
     Case,
+    Ceased,
     Clash,
+    FiringCase,
     Lane,
     RangeCase,
     Staff,
@@ -50,6 +52,35 @@ async def load_range_case(connection: Connection, asked: SetUpRange | OpenLane) 
     )
     assert row is not None
     return RangeCase(row["range_known"], row["lane_in"], await load_staff(connection))
+
+
+async def load_firing(connection: Connection, asked: CeaseFire | ResumeFire) -> FiringCase:
+    """Holds the range's row: no start is decided meanwhile."""
+    time_zone: str | None = await connection.fetchval(
+        """
+        SELECT time_zone FROM range WHERE range = $1 FOR NO KEY UPDATE
+        """,
+        asked.range,
+    )
+    lanes: list[str] = await connection.fetchval(
+        """
+        SELECT array(SELECT lane FROM lane WHERE range = $1 ORDER BY lane)
+        """,
+        asked.range,
+    )
+    return FiringCase(time_zone, tuple(lanes), await load_ceased(connection, asked.range), await load_staff(connection))
+
+
+async def load_ceased(connection: Connection, range_: str) -> Ceased | None:
+    row = await connection.fetchrow(
+        """
+        SELECT c.cease_fire, c.ordered_at, r.time_zone
+        FROM cease_fire AS c JOIN range AS r USING (range)
+        WHERE c.range = $1 AND c.resumed_at IS NULL
+        """,
+        range_,
+    )
+    return None if row is None else Ceased(row["cease_fire"], row["ordered_at"], row["time_zone"])
 
 
 async def load_wish(connection: Connection, asked: BookSession) -> Wish:
@@ -160,6 +191,7 @@ async def load_booking(connection: Connection, asked: AboutBooking) -> Booking |
 
 
 async def load_start(connection: Connection, asked: StartSession) -> StartCase:
+    await lock_range_of(connection, asked.booking)
     await lock_lane_of(connection, asked.booking)
     case = await load_case(connection, asked)
     row = await connection.fetchrow(
@@ -173,7 +205,19 @@ async def load_start(connection: Connection, asked: StartSession) -> StartCase:
     if row is None:
         return StartCase(case, lane_in_use=False, shooter_in_session=False, before=None)
     before = await load_last_before(connection, asked.booking)
-    return StartCase(case, row["lane_in_use"], row["shooter_in_session"], before)
+    ceased = None if case.booking is None else await load_ceased(connection, case.booking.terms.range)
+    return StartCase(case, row["lane_in_use"], row["shooter_in_session"], before, ceased)
+
+
+async def lock_range_of(connection: Connection, booking: UUID) -> None:
+    """Against a cease fire that is decided at the same time."""
+    await connection.execute(
+        """
+        SELECT FROM range WHERE range = (SELECT b.range FROM booking AS b WHERE b.booking = $1)
+        FOR SHARE
+        """,
+        booking,
+    )
 
 
 async def lock_lane_of(connection: Connection, booking: UUID) -> None:

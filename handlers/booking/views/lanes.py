@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Literal
+from uuid import UUID
 
 from pydantic import TypeAdapter
 
@@ -40,6 +41,7 @@ class LaneView(View):
     weapon_classes: tuple[str, ...]
     state: Literal["free", "held", "booked", "checked-in", "in-use"]
     until: datetime | None
+    cease_fire_since: datetime | None
 
 
 class TargetView(View):
@@ -50,6 +52,18 @@ class TargetView(View):
     distance_m: int
     discipline: str
     target_address: str
+
+
+class CeaseFireView(View):
+    """A cease fire on a range; without an end, it holds."""
+
+    cease_fire: UUID
+    range: str
+    reason: str
+    ordered_by: str
+    ordered_at: datetime
+    resumed_by: str | None
+    resumed_at: datetime | None
 
 
 async def ranges(connection: Connection) -> list[RangeView]:
@@ -67,12 +81,28 @@ async def ranges(connection: Connection) -> list[RangeView]:
 async def lanes(connection: Connection) -> list[LaneView]:
     rows = await connection.fetch(
         """
-        SELECT lane, range, distance_m, discipline, weapon_classes, state, until
+        SELECT lane, range, distance_m, discipline, weapon_classes, state, until, cease_fire_since
         FROM booking.lanes
         ORDER BY range, lane
         """
     )
     return [LaneView(**row) for row in rows]
+
+
+async def cease_fires(connection: Connection, range_: str, *, most: int) -> list[CeaseFireView]:
+    """A range's cease fires, the latest first."""
+    rows = await connection.fetch(
+        """
+        SELECT cease_fire, range, reason, ordered_by, ordered_at, resumed_by, resumed_at
+        FROM booking.cease_fires
+        WHERE range = $1
+        ORDER BY ordered_at DESC
+        LIMIT $2
+        """,
+        range_,
+        most,
+    )
+    return [CeaseFireView(**row) for row in rows]
 
 
 async def targets(connection: Connection) -> list[TargetView]:

@@ -66,6 +66,7 @@ class ShotResult(View):
     inner_ten: bool
     elapsed_ms: int | None
     received_at: datetime
+    during_cease_fire: bool
 
 
 async def session(connection: Connection, session_id: UUID, person: UUID | None) -> SessionResult | None:
@@ -126,7 +127,8 @@ async def shots(
         return None
     rows = await connection.fetch(
         """
-        SELECT number, kind, miss, x_um, y_um, score_tenths, inner_ten, elapsed_ms, received_at
+        SELECT number, kind, miss, x_um, y_um, score_tenths, inner_ten, elapsed_ms, received_at,
+               during_cease_fire
         FROM stats.shots WHERE session = $1 AND ($2::uuid IS NULL OR person = $2)
         ORDER BY received_at, device, epoch, number OFFSET $3 LIMIT $4
         """,

@@ -17,6 +17,7 @@ from handlers.booking.service import service
 from tests.handlers.scenario import NOON
 
 TABLES = (
+    "cease_fire",
     "known_settlement",
     "known_custody",
     "known_agreement",

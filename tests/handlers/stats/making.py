@@ -8,7 +8,7 @@ from bus.connection import Connection
 from bus.handling import Handling
 from bus.message import Envelope, Message, Received
 from bus.outbox import Outbox
-from handlers.booking.events import SessionFinished, SessionStarted
+from handlers.booking.events import CeaseFireOrdered, SessionFinished, SessionStarted
 from handlers.stats.commands import PublishInterim
 from handlers.stats.events import ShotRecorded
 from handlers.stats.service import service
@@ -61,6 +61,17 @@ def finished(session: int = 1, *, at_s: float = 3600, lane: str = "lane-1") -> S
         lane=lane,
         finished_at=NOON + timedelta(seconds=at_s),
         finished_by="person:00000000-0000-0000-0000-000000000009",
+    )
+
+
+def ceased(*, at_s: float = 100) -> CeaseFireOrdered:
+    return CeaseFireOrdered(
+        range="hall",
+        cease_fire=UUID(int=5),
+        lanes=("lane-1", "lane-3"),
+        reason="alarm",
+        ordered_by="service:test",
+        ordered_at=NOON + timedelta(seconds=at_s),
     )
 
 

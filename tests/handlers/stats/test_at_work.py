@@ -23,7 +23,7 @@ from handlers.stats.events import InterimScored, SessionScored, ShotRecorded
 from handlers.stats.service import service as stats
 from tests.database import Database
 from tests.handlers.services_at_work import WAIT_S, _worker, unsigned
-from tests.handlers.stats.making import finished, shot, started
+from tests.handlers.stats.making import ceased, finished, shot, started
 
 
 @dataclass
@@ -111,12 +111,12 @@ async def test_the_tables_are_the_same_when_replayed_from_the_log(at_work: Range
             *(shot(n, x_um=n * 137 % 40_000, y_um=n * n % 30_000, at_s=n, miss=n % 17 == 0) for n in numbers),
             *(shot(n, device="target-2", lane="lane-2", x_um=n, at_s=n) for n in numbers),
         )
-    await at_work.say(finished(1, at_s=95), started(3, at_s=97))
+    await at_work.say(finished(1, at_s=95), started(3, at_s=97), ceased())
     await at_work.told(SessionScored)
     await at_work.shoot(shot(1, epoch="late", at_s=50))
     await at_work.told(SessionScored, "body->'group'->>'shots' = '91'")
     await at_work.told(InterimScored, f"body->>'session' = '{UUID(int=3)}'")
     compared = await verify(at_work.database.url("postgres"), stats(), lambda _: None)
-    assert {one.table for one in compared} == {"lane", "result", "session", "shot", "tally"}
+    assert {one.table for one in compared} == {"cease_fire", "lane", "result", "session", "shot", "tally"}
     assert all(one.rows for one in compared)
     assert [one for one in compared if not one.same] == []
