@@ -26,9 +26,10 @@ class Reading:
     Holds no more than what lies between the last row and the end of the part.
     """
 
-    def __init__(self, consumer: str) -> None:
+    def __init__(self, consumer: str, begins_at: int = 0) -> None:
         self.consumer = consumer
-        self.cursor = 0
+        self.begins_at = begins_at  # what lies before was dropped from the log
+        self.cursor = begins_at
         self.rows = 0
         self.messages = 0
         self._fence = 0

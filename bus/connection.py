@@ -60,9 +60,14 @@ def is_producer_expired(error: BaseException) -> bool:
     return isinstance(error, asyncpg.InvalidAuthorizationSpecificationError) and error.severity_en == "ERROR"
 
 
+def is_partition_missing(error: BaseException) -> bool:
+    """Whether the log has no partition for the next position: maintenance makes one within a second."""
+    return isinstance(error, asyncpg.CheckViolationError) and str(error).startswith("no partition of relation")
+
+
 def is_passing(error: BaseException) -> bool:
     """Whether the same thing may well succeed a little later: for loops that have no caller to tell."""
-    return is_away(error) or isinstance(error, PASSING) or is_producer_expired(error)
+    return is_away(error) or isinstance(error, PASSING) or is_producer_expired(error) or is_partition_missing(error)
 
 
 async def connect(dsn: str, application: str) -> asyncpg.Connection[asyncpg.Record]:

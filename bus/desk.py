@@ -8,7 +8,7 @@ from typing import Final
 
 import asyncpg
 
-from bus.connection import Connection, is_away, is_producer_expired
+from bus.connection import Connection, is_away, is_partition_missing, is_producer_expired
 from bus.errors import LeaseLost
 from bus.handling import Handling
 from bus.lease import Lease
@@ -106,10 +106,12 @@ class Desk:
         return (DEFAULT_ATTEMPTS, AfterLastAttempt.SKIP) if row is None else (row.attempts, row.after_last)
 
     def ends_the_turn(self, error: BaseException) -> bool:
-        """Whether an error is about the worker (its database, lease or producer is gone) and not about a message."""
+        """Whether an error is about the worker (its database, lease, producer, partition) and not about a message."""
         if isinstance(error, asyncpg.InterfaceError) and not self.connection.is_closed():
             return False  # the connection is well: a handler used it wrongly
-        return isinstance(error, LeaseLost) or is_away(error) or is_producer_expired(error)
+        return (
+            isinstance(error, LeaseLost) or is_away(error) or is_producer_expired(error) or is_partition_missing(error)
+        )
 
 
 def _lease_lost_or(error: asyncpg.PostgresError) -> Exception:

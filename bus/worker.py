@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
 from uuid import UUID
@@ -18,6 +18,7 @@ from bus.consumer import Consumer
 from bus.desk import Desk
 from bus.errors import LeaseLost
 from bus.lease import Lease
+from bus.maintenance import Maintenance
 from bus.observing import Observe, unobserved
 from bus.outbox import Outbox
 from bus.producer import Registration
@@ -29,9 +30,6 @@ POLL_S: Final = 1.0
 POLL_UNHEARD_S: Final = 0.1  # while the bell is not listening
 UNSETTLED_FIRST_S: Final = 0.001
 UNSETTLED_LONGEST_S: Final = 0.02
-MARKS_EVERY_S: Final = 1.0
-EXTEND_EVERY_S: Final = 60.0
-EXTEND_AHEAD: Final = 3
 COME_BACK_LONGEST_S: Final = 2.0
 
 log = structlog.get_logger(__name__)
@@ -58,13 +56,15 @@ class Worker:
         self._trust = trust
         self.outbox = outbox
         self.observe: Observe = unobserved  # whoever wants to be told of each transaction
+        self.consumers: Sequence[str] = (service.name,)  # for whom the log is kept
         self.application = f"firingline-{service.name}"
         self.bell = Bell(dsn, self.application)
         self.ringer = Ringer(dsn, self.application)
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Works until `stopping` is set; comes back by itself whenever the database or the lease is lost."""
-        async with running(self.bell.run(), self.ringer.run(), housekeeping(self._pool)):
+        maintenance = Maintenance(self._pool, self._boot, self.consumers)
+        async with running(self.bell.run(), self.ringer.run(), maintenance.run()):
             await self._serve(stopping)
 
     async def _serve(self, stopping: asyncio.Event) -> None:
@@ -128,27 +128,6 @@ class Worker:
         poll_s = POLL_S * random.uniform(0.8, 1.2) if self.bell.listening else POLL_UNHEARD_S  # noqa: S311
         due_s = consumer.patience_s()
         return poll_s if due_s is None else min(poll_s, due_s)
-
-
-async def housekeeping(pool: Pool) -> None:
-    """Ends connections that hold up everybody's horizon, and keeps the log's next partitions ready."""
-    extend_in_s = 0.0
-    while True:
-        try:
-            async with pool.acquire(timeout=5.0) as connection:
-                for stale in await connection.fetch("SELECT pid, role, age, ended FROM bus.end_stale_marks()"):
-                    log.error("mark.too-old", **{**stale, "age": stale["age"].total_seconds()})
-                if extend_in_s <= 0:
-                    extend_in_s = EXTEND_EVERY_S
-                    made = await connection.fetchval("SELECT bus.extend_log($1)", EXTEND_AHEAD)
-                    if made:
-                        log.info("log.extended", partitions=made)
-        except Exception as error:
-            if not is_passing(error):
-                raise
-            log.warning("housekeeping.waits", error=repr(error))
-        extend_in_s -= MARKS_EVERY_S
-        await asyncio.sleep(MARKS_EVERY_S)
 
 
 @asynccontextmanager

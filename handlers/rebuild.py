@@ -13,6 +13,7 @@ from bus.connection import Connection
 from bus.errors import Refusal
 from bus.message import Catalogue, Envelope, Event
 from bus.reading import MESSAGE_COLUMNS
+from bus.retention import must_have_all
 from bus.service import ApplyMany, Service
 
 CHUNK: Final = 1_000
@@ -47,6 +48,7 @@ async def verify(dsn: str, service: Service, progress: Progress) -> list[TableCo
     writer = await asyncpg.connect(dsn)
     try:
         async with snapshot.transaction(isolation="repeatable_read", readonly=True):
+            await must_have_all(snapshot, Catalogue(service.applies).names)
             tables = await _derived_tables(snapshot, service)
             await _make_shadow(writer, service, shadow, tables)
             await writer.execute(f"SET search_path = {shadow}, {service.name}, bus, pg_temp")
@@ -67,6 +69,7 @@ async def rebuild(dsn: str, service: Service, progress: Progress) -> int:
     connection = await asyncpg.connect(dsn)
     try:
         async with connection.transaction():
+            await must_have_all(connection, Catalogue(service.applies).names)
             await _take_the_place_of(connection, service)
             tables = await _derived_tables(connection, service)
             names = ", ".join(f'{service.name}."{table}"' for table in tables)

@@ -24,6 +24,7 @@ COMMANDS: Final = {
     "trace": Entry("ops.trace:trace", "Print one story: what led to what, and how long each step took."),
     "verify": Entry("ops.verify:verify", "Prove from the log that every service did every message once."),
     "deadletters": Entry("ops.deadletters:deadletters", "Look at what could not be handled, try it again or give up."),
+    "retention": Entry("ops.retention:retention", "Say how long the log is kept, and what dropping would lose."),
     "simulate": Entry("simulation.range_day:simulate", "Play a whole range day and check that all is right."),
     "target": Entry("simulation.target:target", "Play a shot file as a real electronic target would."),
     "replay": Entry("ops.analyst:replay", "Print what happened, as one JSON object a line."),

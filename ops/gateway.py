@@ -14,6 +14,7 @@ from bus.connection import Pool, close_pool, connect_pool, is_passing
 from bus.errors import Refusal
 from bus.group_commit import GroupCommit
 from bus.identity import uuid7
+from bus.maintenance import Maintenance
 from bus.outcomes import Outcomes
 from bus.producer import Registration
 from bus.tail import Tail
@@ -93,6 +94,7 @@ async def serve(settings: Settings, stopping: asyncio.Event) -> None:
             push_shots=tracking.push,
             registered=lambda: registration.id != 0,
         )
+        maintenance = Maintenance(appends, boot, tuple(SERVICES))
         beside = (
             bell.run(),
             ringer.run(),
@@ -101,6 +103,7 @@ async def serve(settings: Settings, stopping: asyncio.Event) -> None:
             _follow(tail),
             keys.run(),
             revocations.run(),
+            maintenance.run(),
         )
         async with (
             running(*beside),

@@ -144,11 +144,7 @@ async def _health(connection: Connection, horizon: int) -> dict[str, float]:
                    SELECT extract(epoch FROM clock_timestamp() - min(o.at)) FROM bus.outbox AS o WHERE o.position > $1
                ), 0)::float8 AS horizon_age_seconds,
                pg_notification_queue_usage() AS notify_queue_usage,
-               (
-                   SELECT max(split_part(c.relname, '_', 3)::bigint)
-                   FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid
-                   WHERE i.inhparent = 'bus.outbox_domain'::regclass
-               ) - s.last_value / bus.partition_span() AS partitions_ahead
+               bus.partitions_ahead() AS partitions_ahead
         FROM bus.outbox_position AS s
         """,
         horizon,

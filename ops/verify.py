@@ -19,29 +19,40 @@ from ops.settings import Settings
 SPAN: Final = 20_000  # positions looked at together
 ROWS_NAMED: Final = 10  # of each kind of fault
 
+DROPPED: Final = """
+    WITH dropped AS (
+        SELECT coalesce(max(to_position), -1) AS upto, coalesce(max(last_at), '-infinity') + interval '1 minute' AS at
+        FROM bus.dropped WHERE topic = 'domain'
+    )
+"""
+"""Up to where the log of domain messages was dropped, and when what went was written: an id that is not in the log
+may have been there if it was given before then, with a minute for the clocks of those who give ids."""
+
 CHECKS: Final[Mapping[str, str]] = {
     "the events of every stream are numbered 1, 2, 3 …": """
         SELECT format('%s at %s has revision %s, and is the event %s of it', n.stream, n.position, n.revision, n.nth)
         FROM (
-            SELECT stream, position, revision, row_number() OVER (PARTITION BY stream ORDER BY position) AS nth
-            FROM bus.outbox WHERE topic = 'domain' AND revision IS NOT NULL
+            SELECT stream, position, revision,
+                   row_number() OVER w + CASE WHEN d.upto < 0 THEN 0 ELSE first_value(revision) OVER w - 1 END AS nth
+            FROM bus.outbox CROSS JOIN dropped AS d WHERE topic = 'domain' AND revision IS NOT NULL
+            WINDOW w AS (PARTITION BY stream ORDER BY position)
         ) AS n
         WHERE n.revision <> n.nth LIMIT $1
     """,
     "no stream has lost its last events": """
-        SELECT format('%s has %s events, and its head says %s', h.stream, coalesce(e.events, 0), h.revision)
-        FROM bus.stream_head AS h
+        SELECT format('%s has %s events, and its head says %s', h.stream, coalesce(e.last, 0), h.revision)
+        FROM dropped AS d CROSS JOIN bus.stream_head AS h
         LEFT JOIN (
-            SELECT stream, count(*) AS events FROM bus.outbox
+            SELECT stream, max(revision) AS last FROM bus.outbox
             WHERE topic = 'domain' AND revision IS NOT NULL GROUP BY stream
         ) AS e USING (stream)
-        WHERE h.revision <> coalesce(e.events, 0) LIMIT $1
+        WHERE CASE WHEN d.upto < 0 THEN h.revision <> coalesce(e.last, 0) ELSE h.revision <> e.last END LIMIT $1
     """,
     "every outcome was given by an event that concludes its command": """
         SELECT format('the outcome of %s is said to be at %s, where no event concludes it', u.command, u.position)
-        FROM bus.outcome AS u
+        FROM dropped AS d CROSS JOIN bus.outcome AS u
         LEFT JOIN bus.outbox AS o ON o.position = u.position AND o.topic = 'domain' AND o.concludes = u.command
-        WHERE o.position IS NULL LIMIT $1
+        WHERE o.position IS NULL AND u.position > d.upto LIMIT $1
     """,
     "no command has a second outcome": """
         SELECT format('%s at %s concludes %s, whose outcome is at %s', o.name, o.position, o.concludes,
@@ -51,19 +62,23 @@ CHECKS: Final[Mapping[str, str]] = {
     """,
     "every command accepted is in the log, and what was concluded was asked before": """
         SELECT format('the command %s (%s) was accepted and is not in the log', a.id, a.name)
-        FROM bus.accepted AS a
+        FROM dropped AS d CROSS JOIN bus.accepted AS a
         WHERE NOT EXISTS (SELECT FROM bus.outbox AS o WHERE o.id = a.id AND o.topic = 'domain')
+          AND uuid_extract_timestamp(a.id) > d.at
         UNION ALL
         SELECT format('%s at %s concludes %s, which nobody asked before', e.name, e.position, e.concludes)
-        FROM bus.outbox AS e LEFT JOIN bus.outbox AS c ON c.id = e.concludes AND c.topic = 'domain'
-        WHERE e.topic = 'domain' AND e.concludes IS NOT NULL AND (c.position IS NULL OR c.position >= e.position)
+        FROM dropped AS d CROSS JOIN bus.outbox AS e
+        LEFT JOIN bus.outbox AS c ON c.id = e.concludes AND c.topic = 'domain'
+        WHERE e.topic = 'domain' AND e.concludes IS NOT NULL
+          AND (c.position IS NULL AND uuid_extract_timestamp(e.concludes) > d.at OR c.position >= e.position)
         LIMIT $1
     """,
     "every cause is in the log, and earlier": """
         SELECT format('%s at %s was caused by %s, %s', e.name, e.position, e.cause,
                       coalesce('which is later: ' || c.position, 'which is not in the log'))
-        FROM bus.outbox AS e LEFT JOIN bus.outbox AS c ON c.id = e.cause
-        WHERE e.cause IS NOT NULL AND (c.position IS NULL OR c.position >= e.position) LIMIT $1
+        FROM dropped AS d CROSS JOIN bus.outbox AS e LEFT JOIN bus.outbox AS c ON c.id = e.cause
+        WHERE e.cause IS NOT NULL
+          AND (c.position IS NULL AND uuid_extract_timestamp(e.cause) > d.at OR c.position >= e.position) LIMIT $1
     """,
     "every message has an id of its own": """
         SELECT format('the id %s stands at %s and %s', id, min(position), max(position))
@@ -97,7 +112,7 @@ async def _verify(dsn: str, console: Console) -> int:
         async with connected(dsn) as connection:
             horizon: int = await connection.fetchval("SELECT bus.horizon()")
             task = bar.add_task("positions", total=horizon)
-            readings = {name: Reading(name) for name in SERVICES}
+            readings = {name: Reading(name, await _begins_at(connection, make())) for name, make in SERVICES.items()}
             async for fault in read_again(connection, readings, horizon, lambda at: bar.update(task, completed=at)):
                 faults += 1
                 if faults <= ROWS_NAMED:
@@ -108,7 +123,7 @@ async def _verify(dsn: str, console: Console) -> int:
                 click.echo(f"{one.consumer}: {one.messages:,} messages in {one.rows:,} rows, up to {one.cursor:,}")
             task = bar.add_task("the whole log", total=len(CHECKS))
             for claim, statement in CHECKS.items():
-                rows = await connection.fetch(statement, ROWS_NAMED)
+                rows = await connection.fetch(DROPPED + statement, ROWS_NAMED)
                 click.echo(f"{claim}: {'yes' if not rows else 'NO'}")
                 for row in rows:
                     click.echo(f"WRONG: {row[0]}")
@@ -125,10 +140,28 @@ async def read_again(
     for after in range(0, horizon, SPAN):
         upto = min(after + SPAN, horizon)
         for name, reading in readings.items():
-            rows = [Row(*row) for row in await _progress(connection, name, after, upto)]
-            for fault in reading.go_on(rows, await _heard(connection, services[name], after, upto)):
+            if upto <= reading.begins_at:
+                continue
+            rows = [Row(*row) for row in await _progress(connection, name, max(after, reading.begins_at), upto)]
+            heard = await _heard(connection, services[name], max(after, reading.begins_at), upto)
+            for fault in reading.go_on(rows, heard):
                 yield fault
         tell(upto)
+
+
+async def _begins_at(connection: Connection, service: Service) -> int:
+    """Where the first of a service's transactions ended that touched what retention dropped; 0 if nothing was."""
+    begins_at: int = await connection.fetchval(
+        """
+        SELECT coalesce(min(p.to_position), 0)
+        FROM bus.progress AS p
+        WHERE p.consumer = $1
+          AND p.to_position >= (SELECT max(d.to_position) FROM bus.dropped AS d WHERE d.topic = ANY ($2::bus.topic[]))
+        """,
+        service.name,
+        service.topics,
+    )
+    return begins_at
 
 
 async def _heard(connection: Connection, service: Service, after: int, upto: int) -> list[int]:

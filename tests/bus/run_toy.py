@@ -89,7 +89,7 @@ def main() -> None:
         patch("bus.lease.LEASE_LASTS", timedelta(seconds=plan.lease_s)),
         patch("bus.lease.RENEW_EVERY_S", plan.lease_s / 4),
         patch("bus.lease.RETRY_EVERY_S", 0.05),
-        patch("bus.worker.MARKS_EVERY_S", 0.1),
+        patch("bus.maintenance.LOOK_EVERY_S", 0.1),
         patch("bus.worker.Consumer", partial(Consumer, batch=plan.batch)),
     ):
         asyncio.run(work(plan))

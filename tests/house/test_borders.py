@@ -14,7 +14,17 @@ OURS = "n.nspname <> 'information_schema' AND n.nspname NOT LIKE 'pg\\_%'"
 
 OWN_SCHEMA = {service: service for service in SERVICES} | {"gateway": "tracking"}
 FOR_EVERYBODY = {"auth.public_keys"}  # published: whoever reads the log checks signatures
-LOG = {"bus.outbox", "bus.producer", "bus.epoch", "bus.outcome", "bus.progress", "bus.migration", "bus.lease"}
+LOG = {
+    "bus.outbox",
+    "bus.producer",
+    "bus.epoch",
+    "bus.outcome",
+    "bus.progress",
+    "bus.migration",
+    "bus.lease",
+    "bus.retention",
+    "bus.dropped",
+}
 OWN_ROWS = {"bus.parked", "bus.dead_letter", "bus.attempt", "bus.scheduled"}  # each service sees its own rows alone
 GATE = {"bus.accepted", "bus.device_shots"}
 AUDITED = "bus.stream_head"  # which tells nothing that the log does not
