@@ -1003,8 +1003,9 @@ CREATE TABLE auth.licence (
     valid_from  timestamptz NOT NULL,
     valid_until timestamptz NOT NULL,
     -- recorded: entered, and does not count yet; confirmed: staff has seen it, it counts;
-    -- suspended: it counts no more, until it is confirmed again
-    state       text        NOT NULL CHECK (state IN ('recorded', 'confirmed', 'suspended')),
+    -- suspended: it counts no more, until it is confirmed again; revoked: it will never count again
+    state       text        NOT NULL CHECK (state IN ('recorded', 'confirmed', 'suspended', 'revoked')),
+    reason      text,  -- why it was suspended or revoked
     CHECK (valid_from < valid_until),
     CHECK (isfinite(valid_from) AND isfinite(valid_until))
 );
@@ -1018,6 +1019,7 @@ CREATE TABLE auth.entitlement (
                                            AND NOT lower_inf(during) AND NOT upper_inf(during)),
     rule_set     text      NOT NULL,
     rule_version integer   NOT NULL,
+    expiry_foreseen boolean NOT NULL,  -- it ends within 30 days, and that was told
     PRIMARY KEY (person, weapon_class, during WITHOUT OVERLAPS)
 );
 
@@ -1146,10 +1148,11 @@ CREATE VIEW auth.revocations AS
     SELECT person, tokens_since FROM auth.person WHERE tokens_since IS NOT NULL;
 
 CREATE VIEW auth.licences AS
-    SELECT licence, person, category, valid_from, valid_until, state FROM auth.licence;
+    SELECT licence, person, category, valid_from, valid_until, state, reason FROM auth.licence;
 
 CREATE VIEW auth.entitlements AS
-    SELECT person, weapon_class, lower(during) AS valid_from, upper(during) AS valid_until, rule_set, rule_version
+    SELECT person, weapon_class, lower(during) AS valid_from, upper(during) AS valid_until, rule_set, rule_version,
+           expiry_foreseen
     FROM auth.entitlement;
 
 CREATE VIEW auth.devices AS
@@ -1257,6 +1260,7 @@ CREATE TABLE booking.booking (
     checked_in_at timestamptz,
     started_at    timestamptz,
     finished_at   timestamptz,
+    entitlement_lost_at timestamptz,  -- since then the shooter's licences cover it no more; staff must end it
     CONSTRAINT time_is_bounded CHECK (
         isfinite(starts_at) AND isfinite(ends_at) AND starts_at < ends_at AND ends_at - starts_at <= interval '24 hours'),
     CONSTRAINT during_is_a_time CHECK (
@@ -1270,7 +1274,10 @@ CREATE TABLE booking.booking (
             WHEN state = 'cancelled' AND invoice IS NULL THEN 0
             ELSE 3 END),
     CONSTRAINT rejected_has_a_reason CHECK (
-        num_nonnulls(refused_by, rule, rule_version, reason) = CASE state WHEN 'rejected' THEN 4 ELSE 0 END),
+        num_nonnulls(refused_by, rule, rule_version, reason) = CASE
+            WHEN state = 'rejected' THEN 4
+            WHEN state = 'cancelled' AND rule IS NOT NULL THEN 4  -- called off by a rule, not by a person
+            ELSE 0 END),
     CONSTRAINT session_in_order CHECK (
         CASE WHEN state IN ('checked-in', 'in-use', 'finished') THEN checked_in_at IS NOT NULL
              WHEN state = 'cancelled' THEN true ELSE checked_in_at IS NULL END
@@ -1303,6 +1310,7 @@ CREATE TABLE booking.known_entitlement (
     person       uuid      NOT NULL,
     weapon_class text      NOT NULL,
     during       tstzrange NOT NULL CHECK (NOT isempty(during)),
+    expiry_foreseen boolean NOT NULL,  -- its end is near, of auth.expiry-foreseen
     PRIMARY KEY (person, weapon_class, during)
 );
 
@@ -1387,7 +1395,8 @@ SELECT b.booking, b.person, b.range, b.lane, b.discipline, b.starts_at, b.ends_a
        b.starts_at - make_interval(mins => r.early_check_in_minutes) AS check_in_from, b.no_show_at,
        b.invoice, b.total_minor, b.currency, s.settled_at, b.refused_by, b.rule, b.rule_version, b.reason,
        b.checked_in_at, b.started_at, b.finished_at,
-       EXISTS (SELECT FROM booking.known_custody AS c WHERE c.booking = b.booking AND c.returned_at IS NULL) AS weapon_out
+       EXISTS (SELECT FROM booking.known_custody AS c WHERE c.booking = b.booking AND c.returned_at IS NULL) AS weapon_out,
+       b.entitlement_lost_at
 FROM booking.booking AS b
 JOIN booking.range AS r USING (range)
 LEFT JOIN booking.known_settlement AS s USING (booking);
@@ -1413,7 +1422,7 @@ FROM booking.known_custody AS c JOIN booking.booking AS b USING (booking)
 WHERE c.returned_at IS NULL AND b.weapon_type IS NOT NULL AND b.state NOT IN ('held', 'confirmed', 'checked-in', 'in-use');
 
 CREATE VIEW booking.entitlements AS
-SELECT e.person, e.weapon_class, e.during FROM booking.known_entitlement AS e;
+SELECT e.person, e.weapon_class, e.during, e.expiry_foreseen FROM booking.known_entitlement AS e;
 
 CREATE VIEW booking.weapon_types AS
 SELECT t.weapon_type, t.weapon_class, t.title, t.units FROM booking.known_weapon_type AS t;

@@ -107,6 +107,7 @@ PEOPLE: Final = (
     shows(PERSON + "/entitlements", read.entitlements, Listing[auth_views.EntitlementView], own_person, of="auth"),
     asks("POST", LICENCE + "/confirm", auth.ConfirmLicence, only(*LICENSING)),
     asks("POST", LICENCE + "/suspend", auth.SuspendLicence, only(*LICENSING)),
+    asks("POST", LICENCE + "/revoke", auth.RevokeLicence, only(*LICENSING)),
     asks("PUT", PERSON + "/roles", auth.AssignRoles, only("admin")),
     asks("POST", PERSON + "/disable", auth.DisablePerson, only("admin")),
     asks("POST", PERSON + "/enable", auth.EnablePerson, only("admin")),

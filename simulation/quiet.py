@@ -18,7 +18,8 @@ LOOK_S: Final = 0.2
 async def until_quiet(admin_url: str, shots: int, *, all_over: bool) -> list[str]:
     """Waits until nothing is under way and this many shots are stored; returns what still is when patience ends.
 
-    After a day that was not `all_over`, what was asked for later times (a release, say) may still lie ahead.
+    After a day that was not `all_over`, what was asked for later times (a release, say) may still lie ahead; what lies
+    beyond the day, like the end of a licence, always may.
     """
     deadline_s = time.monotonic() + QUIET_WITHIN_S
     connection = await connect(admin_url, "firingline-simulation")
@@ -64,7 +65,8 @@ async def _what_else_waits(connection: Connection, shots: int, *, all_over: bool
             SELECT 'commands have no outcome' AS what, count(*) AS number
             FROM bus.accepted AS a LEFT JOIN bus.outcome AS e ON e.command = a.id WHERE e.command IS NULL
             UNION ALL SELECT 'streams are parked', count(*) FROM bus.parked
-            UNION ALL SELECT 'commands are scheduled', count(*) FROM bus.scheduled WHERE $2
+            UNION ALL SELECT 'commands are scheduled', count(*) FROM bus.scheduled
+            WHERE $2 AND due_at < now() + interval '1 day'
             UNION ALL SELECT 'shots have not arrived', $1 - count(*) FROM bus.outbox WHERE topic = 'telemetry'
         ) AS w
         WHERE w.number > 0

@@ -39,8 +39,22 @@ class ConfirmLicence(Command, name="auth.confirm-licence", stream="person:{perso
 
 
 class SuspendLicence(Command, name="auth.suspend-licence", stream="person:{person}"):
-    """Make a licence count no more."""
+    """Make a licence count no more until it is confirmed again; bookings that depended on it are called off."""
 
     person: UUID
     licence: UUID
     reason: Code
+
+
+class RevokeLicence(Command, name="auth.revoke-licence", stream="person:{person}"):
+    """Make a licence count no more for good; bookings that depended on it are called off."""
+
+    person: UUID
+    licence: UUID
+    reason: Code
+
+
+class ForeseeExpiry(Command, name="auth.foresee-expiry", stream="person:{person}"):
+    """See whether what a person may shoot ends soon; auth asks it of itself when that time comes."""
+
+    person: UUID

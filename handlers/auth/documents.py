@@ -25,6 +25,7 @@ class Document:
     valid_from: datetime
     valid_until: datetime
     state: str
+    reason: str | None
 
 
 def sealed_document(seal: Seal, licence: UUID, number: str, authority: str) -> bytes:
@@ -34,7 +35,7 @@ def sealed_document(seal: Seal, licence: UUID, number: str, authority: str) -> b
 async def read_documents(connection: Connection, seal: Seal, person: UUID) -> Sequence[Document]:
     rows = await connection.fetch(
         """
-        SELECT l.licence, l.category, l.valid_from, l.valid_until, l.state, d.sealed
+        SELECT l.licence, l.category, l.valid_from, l.valid_until, l.state, l.reason, d.sealed
         FROM licence AS l JOIN licence_document AS d ON d.licence = l.licence
         WHERE l.person = $1
         ORDER BY l.valid_from, l.licence
@@ -54,4 +55,5 @@ def _document(seal: Seal, row: Record) -> Document:
         valid_from=row["valid_from"],
         valid_until=row["valid_until"],
         state=row["state"],
+        reason=row["reason"],
     )

@@ -26,6 +26,15 @@ class Entitlement(BaseModel):
     valid_until: Moment
 
 
+class Ending(BaseModel):
+    """A weapon class that a person may shoot no more from a moment on."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+    weapon_class: Code
+    valid_until: Moment
+
+
 class PersonRegistered(Event, name="auth.person-registered", stream="person:{person}"):
     """Somebody has an account."""
 
@@ -103,6 +112,15 @@ class LicenceSuspended(Event, name="auth.licence-suspended", stream="person:{per
     reason: Code
 
 
+class LicenceRevoked(Event, name="auth.licence-revoked", stream="person:{person}"):
+    """A licence will never count again."""
+
+    person: UUID
+    licence: UUID
+    revoked_by: Text
+    reason: Code
+
+
 class EntitlementsPublished(Event, name="auth.entitlements-published", stream="person:{person}"):
     """All that a person may shoot, from when to when; it replaces what was published before."""
 
@@ -110,6 +128,14 @@ class EntitlementsPublished(Event, name="auth.entitlements-published", stream="p
     entitlements: tuple[Entitlement, ...]
     rule_set: Code
     rule_version: int
+    because: Text | None = None  # what took something away, as a clause
+
+
+class ExpiryForeseen(Event, name="auth.expiry-foreseen", stream="person:{person}"):
+    """What a person may shoot ends soon; bookings after that are refused."""
+
+    person: UUID
+    endings: tuple[Ending, ...]
 
 
 class LicenceValidated(Event, name="auth.licence-validated", stream="licence-check:{booking}"):

@@ -10,12 +10,23 @@ from uuid import UUID
 
 from bus.errors import Rejected
 from bus.message import Event
-from bus.service import Given
+from bus.service import Effect, Given, Schedule, Unschedule
 from handlers.auth import rules
-from handlers.auth.commands import AssignRoles, ConfirmLicence, DisablePerson, EnablePerson, SuspendLicence
+from handlers.auth.commands import (
+    AssignRoles,
+    ConfirmLicence,
+    DisablePerson,
+    EnablePerson,
+    ForeseeExpiry,
+    RevokeLicence,
+    SuspendLicence,
+)
 from handlers.auth.events import (
+    Entitlement,
     EntitlementsPublished,
+    ExpiryForeseen,
     LicenceConfirmed,
+    LicenceRevoked,
     LicenceSuspended,
     PersonDisabled,
     PersonEnabled,
@@ -99,6 +110,10 @@ class LicenceAlreadySuspended(Rejected):
     """This licence is suspended already."""
 
 
+class LicenceRevokedForGood(Rejected):
+    """This licence was revoked; it will not count again."""
+
+
 class OwnLicence(Rejected):
     """Nobody confirms a licence of their own: ask a colleague."""
 
@@ -135,15 +150,17 @@ def enable_person(book: RoleBook, asked: EnablePerson, given: Given) -> Sequence
     return [PersonEnabled(person=asked.person, enabled_by=given.actor)]
 
 
-def erase_person(book: RoleBook, person: UUID) -> Sequence[Event]:
+def erase_person(book: RoleBook, person: UUID) -> Sequence[Effect]:
     """Erases a person: nobody is entitled to anything under this id any more."""
     if book.subject is None:
         raise PersonUnknown
     _another_admin_must_stay(book.staff, person)
-    nothing = EntitlementsPublished(
-        person=person, entitlements=(), rule_set=rules.IN_FORCE.code, rule_version=rules.IN_FORCE.version
-    )
-    return [revoked(person, book.subject, book.locked_at, logins=True), nothing, PersonErased(person=person)]
+    return [
+        revoked(person, book.subject, book.locked_at, logins=True),
+        _published(person, (), "nobody is behind this account any more"),
+        Unschedule(expiry_key(person)),
+        PersonErased(person=person),
+    ]
 
 
 def revoked(person: UUID, standing: Standing, at: datetime, *, logins: bool) -> TokensRevoked:
@@ -157,7 +174,11 @@ def revoked(person: UUID, standing: Standing, at: datetime, *, logins: bool) -> 
     return TokensRevoked(person=person, issued_before=after, logins=logins)
 
 
-def confirm_licence(file: LicenceFile, asked: ConfirmLicence, given: Given) -> Sequence[Event]:
+def expiry_key(person: UUID) -> str:
+    return f"expiry:{person}"
+
+
+def confirm_licence(file: LicenceFile, asked: ConfirmLicence, given: Given) -> Sequence[Effect]:
     must_be(MAY_JUDGE_LICENCES, roles_of(given.person, file.staff))
     licence = _in(file, asked.licence)
     if given.person == asked.person:
@@ -165,10 +186,10 @@ def confirm_licence(file: LicenceFile, asked: ConfirmLicence, given: Given) -> S
     if licence.state is LicenceState.CONFIRMED:
         raise LicenceAlreadyConfirmed
     confirmed = LicenceConfirmed(person=asked.person, licence=asked.licence, confirmed_by=given.actor)
-    return [confirmed, _published(file, asked.person, replace(licence, state=LicenceState.CONFIRMED))]
+    return [confirmed, *_with(file, asked.person, replace(licence, state=LicenceState.CONFIRMED), given.at)]
 
 
-def suspend_licence(file: LicenceFile, asked: SuspendLicence, given: Given) -> Sequence[Event]:
+def suspend_licence(file: LicenceFile, asked: SuspendLicence, given: Given) -> Sequence[Effect]:
     must_be(MAY_JUDGE_LICENCES, roles_of(given.person, file.staff))
     licence = _in(file, asked.licence)
     if licence.state is LicenceState.SUSPENDED:
@@ -176,7 +197,24 @@ def suspend_licence(file: LicenceFile, asked: SuspendLicence, given: Given) -> S
     suspended = LicenceSuspended(
         person=asked.person, licence=asked.licence, suspended_by=given.actor, reason=asked.reason
     )
-    return [suspended, _published(file, asked.person, replace(licence, state=LicenceState.SUSPENDED))]
+    because = f"the licence of category {licence.category} was suspended ({asked.reason})"
+    return [suspended, *_with(file, asked.person, replace(licence, state=LicenceState.SUSPENDED), given.at, because)]
+
+
+def revoke_licence(file: LicenceFile, asked: RevokeLicence, given: Given) -> Sequence[Effect]:
+    must_be(MAY_JUDGE_LICENCES, roles_of(given.person, file.staff))
+    licence = _in(file, asked.licence)
+    revoked_ = LicenceRevoked(person=asked.person, licence=asked.licence, revoked_by=given.actor, reason=asked.reason)
+    because = f"the licence of category {licence.category} was revoked ({asked.reason})"
+    return [revoked_, *_with(file, asked.person, replace(licence, state=LicenceState.REVOKED), given.at, because)]
+
+
+def foresee_expiry(licences: Sequence[Licence], asked: ForeseeExpiry, given: Given) -> Sequence[Effect]:
+    """Says what ends soon, and looks again before what ends next."""
+    granted = rules.entitlements(licences)
+    soon = rules.endings(granted, given.at)
+    told = [ExpiryForeseen(person=asked.person, endings=soon)] if soon else []
+    return [*told, *_look_again(asked.person, granted, given.at + rules.FORESEEN)]
 
 
 def roles_of(person: UUID | None, staff: Staff) -> frozenset[Role]:
@@ -197,15 +235,34 @@ def _another_admin_must_stay(staff: Staff, leaving: UUID) -> None:
 def _in(file: LicenceFile, licence: UUID) -> Licence:
     for one in file.licences:
         if one.licence == licence:
+            if one.state is LicenceState.REVOKED:
+                raise LicenceRevokedForGood
             return one
     raise LicenceUnknown
 
 
-def _published(file: LicenceFile, person: UUID, changed: Licence) -> EntitlementsPublished:
+def _with(
+    file: LicenceFile, person: UUID, changed: Licence, at: datetime, because: str | None = None
+) -> Sequence[Effect]:
+    """What follows from one licence that is changed."""
     licences = [changed if one.licence == changed.licence else one for one in file.licences]
+    granted = rules.entitlements(licences)
+    return [_published(person, granted, because), *_look_again(person, granted, at)]
+
+
+def _published(person: UUID, granted: tuple[Entitlement, ...], because: str | None) -> EntitlementsPublished:
     return EntitlementsPublished(
         person=person,
-        entitlements=rules.entitlements(licences),
+        entitlements=granted,
         rule_set=rules.IN_FORCE.code,
         rule_version=rules.IN_FORCE.version,
+        because=because,
     )
+
+
+def _look_again(person: UUID, granted: Sequence[Entitlement], after: datetime) -> Sequence[Effect]:
+    """Sees to it that the next end after this moment is foreseen; one that is near is at once."""
+    end = rules.next_expiry(granted, after)
+    if end is None:
+        return [Unschedule(expiry_key(person))]
+    return [Schedule(expiry_key(person), end - rules.FORESEEN, ForeseeExpiry(person=person))]

@@ -14,13 +14,14 @@ import structlog
 from bus.connection import Connection
 from bus.errors import Rejected
 from bus.identity import uuid7
-from handlers.auth import passwords, store
+from handlers.auth import passwords, store, views
 from handlers.auth.desk import Caller, Desk, now
 from handlers.auth.documents import Document, read_documents
 from handlers.auth.events import PersonRegistered, Role
 from handlers.auth.model import MAY_READ_PROFILES, PersonUnknown
 from handlers.auth.spelling import one_spelling
 from handlers.auth.vault import Seal
+from handlers.auth.views import EntitlementView
 
 log = structlog.get_logger(__name__)
 
@@ -51,6 +52,7 @@ class Profile:
     login: str | None
     roles: Sequence[Role]
     licences: Sequence[Document]
+    notices: Sequence[str]
 
 
 class LoginTaken(Rejected):
@@ -97,12 +99,21 @@ async def profile(desk: Desk, caller: Caller, person: UUID) -> Profile:
         if standing is None or seal is None or known is None:
             raise PersonUnknown
         licences = await read_documents(connection, seal, person)
+        entitlements = await views.entitlements(connection, person)
     return Profile(
         person=person,
         display_name=known.display_name,
         login=known.login if own else None,
         roles=sorted(standing.roles),
         licences=licences,
+        notices=[_notice(one) for one in entitlements if one.expiry_foreseen],
+    )
+
+
+def _notice(ending: EntitlementView) -> str:
+    return (
+        f"Your licence for weapons of class {ending.weapon_class} ends on {ending.valid_until:%Y-%m-%d %H:%M} UTC; "
+        "bookings after that are refused."
     )
 
 

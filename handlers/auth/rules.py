@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum
 from typing import Final
 from uuid import UUID
 
 from bus.errors import Rejected
-from handlers.auth.events import Entitlement
+from handlers.auth.events import Ending, Entitlement
+
+FORESEEN: Final = timedelta(days=30)
+"""How long before its end a licence's holder is told."""
 
 
 class LicenceState(Enum):
@@ -19,6 +22,7 @@ class LicenceState(Enum):
     RECORDED = "recorded"
     CONFIRMED = "confirmed"
     SUSPENDED = "suspended"
+    REVOKED = "revoked"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +78,10 @@ class LicenceIsSuspended(Rejected):
     """Your licence for weapons of class {weapon_class} is suspended."""
 
 
+class LicenceIsRevoked(Rejected):
+    """Your licence for weapons of class {weapon_class} was revoked."""
+
+
 class LicenceNotYetValid(Rejected):
     """Your licence for weapons of class {weapon_class} is valid from {valid_from:%Y-%m-%d %H:%M} UTC only."""
 
@@ -113,10 +121,22 @@ def refusal(
         return WrongCategory(weapon_class=weapon_class, categories=categories)
     spans = _spans(_counting(licences, weapon_class, rules))
     if not spans:
-        waiting = any(one.state is LicenceState.RECORDED for one in fitting)
-        kind = LicenceNotConfirmed if waiting else LicenceIsSuspended
-        return kind(weapon_class=weapon_class)
+        return _not_counting(fitting)(weapon_class=weapon_class)
     return _outside(spans, weapon_class, starts_at, ends_at)
+
+
+def next_expiry(granted: Iterable[Entitlement], after: datetime) -> datetime | None:
+    """When the first of these ends after a moment."""
+    return min((one.valid_until for one in granted if one.valid_until > after), default=None)
+
+
+def endings(granted: Iterable[Entitlement], at: datetime) -> tuple[Ending, ...]:
+    """What of this goes on now and ends within FORESEEN."""
+    return tuple(
+        Ending(weapon_class=one.weapon_class, valid_until=one.valid_until)
+        for one in granted
+        if at < one.valid_until <= at + FORESEEN
+    )
 
 
 def known_categories(rules: RuleSet = IN_FORCE) -> list[str]:
@@ -124,6 +144,14 @@ def known_categories(rules: RuleSet = IN_FORCE) -> list[str]:
 
 
 Span = tuple[datetime, datetime]
+
+
+def _not_counting(fitting: Iterable[Licence]) -> type[Rejected]:
+    """Why none of these licences counts: the reason that is the easiest to mend."""
+    states = {one.state for one in fitting}
+    if LicenceState.RECORDED in states:
+        return LicenceNotConfirmed
+    return LicenceIsSuspended if LicenceState.SUSPENDED in states else LicenceIsRevoked
 
 
 def _outside(spans: Sequence[Span], weapon_class: str, starts_at: datetime, ends_at: datetime) -> Rejected | None:

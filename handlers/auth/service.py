@@ -4,15 +4,25 @@ from __future__ import annotations
 
 from bus.service import Hears, Service
 from handlers.auth import model, reactions, store
-from handlers.auth.commands import AssignRoles, ConfirmLicence, DisablePerson, EnablePerson, SuspendLicence
+from handlers.auth.commands import (
+    AssignRoles,
+    ConfirmLicence,
+    DisablePerson,
+    EnablePerson,
+    ForeseeExpiry,
+    RevokeLicence,
+    SuspendLicence,
+)
 from handlers.auth.events import (
     CommandFailed,
     CommandRejected,
     DeviceRegistered,
     EntitlementsPublished,
+    ExpiryForeseen,
     LicenceConfirmed,
     LicenceRecorded,
     LicenceRefused,
+    LicenceRevoked,
     LicenceSuspended,
     LicenceValidated,
     PersonDisabled,
@@ -51,6 +61,9 @@ def service() -> Service:
             Hears(EnablePerson, store.load_role_book, model.enable_person),
             Hears(ConfirmLicence, store.load_licence_file, model.confirm_licence),
             Hears(SuspendLicence, store.load_licence_file, model.suspend_licence),
+            Hears(RevokeLicence, store.load_licence_file, model.revoke_licence),
+            # what does not end soon is no news
+            Hears(ForeseeExpiry, store.load_own_licences, model.foresee_expiry, leaves_open=True),
             Hears(LaneHeld, store.load_licences, reactions.check_licence),
         ],
         says=[
@@ -64,10 +77,13 @@ def service() -> Service:
             LicenceRecorded,
             LicenceConfirmed,
             LicenceSuspended,
+            LicenceRevoked,
             EntitlementsPublished,
+            ExpiryForeseen,
             LicenceValidated,
             LicenceRefused,
         ],
+        asks_itself=[ForeseeExpiry],
         applies={
             PersonRegistered: store.apply_person_registered,
             RolesAssigned: store.apply_roles_assigned,
@@ -79,7 +95,9 @@ def service() -> Service:
             LicenceRecorded: store.apply_licence_recorded,
             LicenceConfirmed: store.apply_licence_confirmed,
             LicenceSuspended: store.apply_licence_suspended,
+            LicenceRevoked: store.apply_licence_revoked,
             EntitlementsPublished: store.apply_entitlements_published,
+            ExpiryForeseen: store.apply_expiry_foreseen,
         },
         rejected_as=CommandRejected,
         failed_as=CommandFailed,

@@ -9,12 +9,22 @@ from uuid import UUID
 from asyncpg import Record
 
 from bus.connection import Connection
-from handlers.auth.commands import AssignRoles, ConfirmLicence, DisablePerson, EnablePerson, SuspendLicence
+from handlers.auth.commands import (
+    AssignRoles,
+    ConfirmLicence,
+    DisablePerson,
+    EnablePerson,
+    ForeseeExpiry,
+    RevokeLicence,
+    SuspendLicence,
+)
 from handlers.auth.events import (
     DeviceRegistered,
     EntitlementsPublished,
+    ExpiryForeseen,
     LicenceConfirmed,
     LicenceRecorded,
+    LicenceRevoked,
     LicenceSuspended,
     PersonDisabled,
     PersonEnabled,
@@ -40,13 +50,19 @@ async def role_book(connection: Connection, person: UUID) -> RoleBook:
     return RoleBook(subject, staff, locked_at)
 
 
-async def load_licence_file(connection: Connection, asked: ConfirmLicence | SuspendLicence) -> LicenceFile:
+async def load_licence_file(
+    connection: Connection, asked: ConfirmLicence | SuspendLicence | RevokeLicence
+) -> LicenceFile:
     staff = await load_staff(connection)
     return LicenceFile(licences=await lock_licences(connection, asked.person), staff=staff)
 
 
 async def load_licences(connection: Connection, held: LaneHeld) -> tuple[Licence, ...]:
-    return await licences_of(connection, held.terms.person)
+    return await hold_licences(connection, held.terms.person)
+
+
+async def load_own_licences(connection: Connection, asked: ForeseeExpiry) -> tuple[Licence, ...]:
+    return await hold_licences(connection, asked.person)
 
 
 async def load_staff(connection: Connection) -> Mapping[UUID, frozenset[Role]]:
@@ -103,12 +119,14 @@ def _standing(row: Record) -> Standing:
     return Standing(frozenset(row["roles"]), row["disabled"], row["tokens_since"], row["logins_since"])
 
 
-async def licences_of(connection: Connection, person: UUID) -> tuple[Licence, ...]:
+async def hold_licences(connection: Connection, person: UUID) -> tuple[Licence, ...]:
+    """They stay what they are until the transaction ends: who takes one away says so after what it still allowed."""
     rows = await connection.fetch(
         """
         SELECT licence, category, valid_from, valid_until, state FROM licence
         WHERE person = $1
         ORDER BY licence
+        FOR SHARE
         """,
         person,
     )
@@ -208,11 +226,19 @@ async def apply_licence_recorded(connection: Connection, event: LicenceRecorded)
 
 
 async def apply_licence_confirmed(connection: Connection, event: LicenceConfirmed) -> None:
-    await connection.execute("UPDATE licence SET state = 'confirmed' WHERE licence = $1", event.licence)
+    await connection.execute("UPDATE licence SET state = 'confirmed', reason = NULL WHERE licence = $1", event.licence)
 
 
 async def apply_licence_suspended(connection: Connection, event: LicenceSuspended) -> None:
-    await connection.execute("UPDATE licence SET state = 'suspended' WHERE licence = $1", event.licence)
+    await connection.execute(
+        "UPDATE licence SET state = 'suspended', reason = $2 WHERE licence = $1", event.licence, event.reason
+    )
+
+
+async def apply_licence_revoked(connection: Connection, event: LicenceRevoked) -> None:
+    await connection.execute(
+        "UPDATE licence SET state = 'revoked', reason = $2 WHERE licence = $1", event.licence, event.reason
+    )
 
 
 async def apply_entitlements_published(connection: Connection, event: EntitlementsPublished) -> None:
@@ -227,8 +253,8 @@ async def _forget_entitlements(connection: Connection, person: UUID) -> None:
 async def _write_entitlements(connection: Connection, event: EntitlementsPublished) -> None:
     await connection.execute(
         """
-        INSERT INTO entitlement (person, weapon_class, during, rule_set, rule_version)
-        SELECT $1, e.weapon_class, tstzrange(e.valid_from, e.valid_until), $5, $6
+        INSERT INTO entitlement (person, weapon_class, during, rule_set, rule_version, expiry_foreseen)
+        SELECT $1, e.weapon_class, tstzrange(e.valid_from, e.valid_until), $5, $6, false
         FROM unnest($2::text[], $3::timestamptz[], $4::timestamptz[]) AS e (weapon_class, valid_from, valid_until)
         """,
         event.person,
@@ -237,4 +263,17 @@ async def _write_entitlements(connection: Connection, event: EntitlementsPublish
         [one.valid_until for one in event.entitlements],
         event.rule_set,
         event.rule_version,
+    )
+
+
+async def apply_expiry_foreseen(connection: Connection, event: ExpiryForeseen) -> None:
+    await connection.execute(
+        """
+        UPDATE entitlement AS g SET expiry_foreseen = true
+        FROM unnest($2::text[], $3::timestamptz[]) AS e (weapon_class, valid_until)
+        WHERE g.person = $1 AND g.weapon_class = e.weapon_class AND upper(g.during) = e.valid_until
+        """,
+        event.person,
+        [one.weapon_class for one in event.endings],
+        [one.valid_until for one in event.endings],
     )

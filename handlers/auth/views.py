@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from bus.connection import Connection
 from bus.tokens import PublicKey
@@ -20,7 +20,8 @@ class LicenceView(BaseModel):
     category: str
     valid_from: datetime
     valid_until: datetime
-    state: Literal["recorded", "confirmed", "suspended"]
+    state: Literal["recorded", "confirmed", "suspended", "revoked"]
+    reason: str | None = Field(description="why it was suspended or revoked")
 
 
 class EntitlementView(BaseModel):
@@ -31,6 +32,7 @@ class EntitlementView(BaseModel):
     valid_until: datetime
     rule_set: str
     rule_version: int
+    expiry_foreseen: bool = Field(description="it ends within 30 days, and the person was told")
 
 
 class DeviceView(BaseModel):
@@ -60,7 +62,7 @@ async def revocations(connection: Connection) -> dict[UUID, datetime]:
 async def licences(connection: Connection, person: UUID) -> list[LicenceView]:
     rows = await connection.fetch(
         """
-        SELECT licence, category, valid_from, valid_until, state FROM auth.licences
+        SELECT licence, category, valid_from, valid_until, state, reason FROM auth.licences
         WHERE person = $1
         ORDER BY valid_from, licence
         """,
@@ -72,7 +74,8 @@ async def licences(connection: Connection, person: UUID) -> list[LicenceView]:
 async def entitlements(connection: Connection, person: UUID) -> list[EntitlementView]:
     rows = await connection.fetch(
         """
-        SELECT weapon_class, valid_from, valid_until, rule_set, rule_version FROM auth.entitlements
+        SELECT weapon_class, valid_from, valid_until, rule_set, rule_version, expiry_foreseen
+        FROM auth.entitlements
         WHERE person = $1
         ORDER BY weapon_class, valid_from
         """,

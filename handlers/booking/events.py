@@ -128,6 +128,21 @@ class BookingCancelled(Event, name="booking.booking-cancelled", stream="booking:
     booking: UUID
     person: UUID
     cancelled_by: Text
+    rule: str | None = None  # this and the next two where a rule called it off, and no person
+    rule_version: int | None = None
+    reason: Text | None = None
+
+
+class EntitlementLost(Event, name="booking.entitlement-lost", stream="booking:{booking}"):
+    """The shooter's licences cover the session no more, and it has begun or a weapon is out: staff must end it."""
+
+    booking: UUID
+    person: UUID
+    lane: Code
+    rule: str
+    rule_version: int
+    reason: Text
+    lost_at: Moment
 
 
 class ShooterCheckedIn(Event, name="booking.shooter-checked-in", stream="booking:{booking}"):

@@ -8,7 +8,7 @@ import pytest
 
 from bus.identity import uuid7
 from handlers.armory.commands import AddWeapon, AddWeaponType, IssueWeapon, ReturnWeapon, StockAmmunition
-from handlers.auth.commands import ConfirmLicence
+from handlers.auth.commands import ConfirmLicence, SuspendLicence
 from handlers.auth.events import LicenceRecorded, PersonRegistered, Role
 from handlers.booking.commands import (
     BookSession,
@@ -170,6 +170,44 @@ async def test_without_a_licence_auth_refuses_and_everything_is_free_again(servi
         "SELECT count(*) AS n FROM booking.booking WHERE state IN ('held', 'confirmed', 'in-use')"
     )
     assert rows[0]["n"] == 0
+
+
+async def test_a_suspended_licence_calls_off_what_was_booked_by_it_and_says_why(services: AtWork):
+    await open_the_range(services)
+    booking = uuid7()
+    assert (await services.ask(wish(booking), person(SHOOTER), number=booking)).status == "done"
+    [licence] = await services.fetch("SELECT licence FROM auth.licence")
+    suspend = SuspendLicence(person=SHOOTER, licence=licence["licence"], reason="lost")
+    assert (await services.ask(suspend, person(INSTRUCTOR))).status == "done"
+    await services.until("SELECT state = 'cancelled' FROM booking.booking WHERE booking = $1", booking)
+    await services.until("SELECT true FROM bus.outbox WHERE name = 'payment.invoice-credited'")
+    await services.until("SELECT true FROM bus.outbox WHERE name = 'armory.reservation-released'")
+    [row] = await services.fetch("SELECT refused_by, rule, reason FROM booking.booking")
+    assert (row["refused_by"], row["rule"]) == ("auth", "entitlement-withdrawn")
+    assert row["reason"].endswith("the licence of category pneumatic was suspended (lost).")
+    for name in ("auth", "booking"):
+        tables = await verify(services.database.url("postgres"), SERVICES[name](), lambda _applied: None)
+        assert [table for table in tables if not table.same] == []
+
+
+async def test_a_licence_that_ends_within_a_month_is_told_of_in_profile_and_slots(services: AtWork):
+    await open_the_range(services, licence=False)
+    number, now = uuid7(), datetime.now(UTC)
+    await services.say(
+        "auth",
+        LicenceRecorded(
+            person=SHOOTER,
+            licence=number,
+            category="pneumatic",
+            valid_from=now - timedelta(days=30),
+            valid_until=now + timedelta(days=29),
+        ),
+    )
+    assert (await services.ask(ConfirmLicence(person=SHOOTER, licence=number), person(ADMIN))).status == "done"
+    await services.until("SELECT expiry_foreseen FROM auth.entitlements WHERE person = $1", SHOOTER)
+    await services.until("SELECT expiry_foreseen FROM booking.entitlements WHERE person = $1", SHOOTER)
+    [left] = await services.fetch("SELECT count(*) AS n FROM bus.scheduled WHERE service = 'auth'")
+    assert left["n"] == 0
 
 
 async def test_a_second_booking_of_the_same_time_is_refused_by_booking(services: AtWork):

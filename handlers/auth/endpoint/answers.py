@@ -73,7 +73,8 @@ class ProfileLicence(BaseModel):
     authority: str
     valid_from: datetime
     valid_until: datetime
-    state: Literal["recorded", "confirmed", "suspended"]
+    state: Literal["recorded", "confirmed", "suspended", "revoked"]
+    reason: str | None
 
 
 class PersonProfile(BaseModel):
@@ -84,6 +85,7 @@ class PersonProfile(BaseModel):
     login: str | None
     roles: list[Role]
     licences: list[ProfileLicence]
+    notices: list[str]
 
 
 class Export(BaseModel):

@@ -53,6 +53,10 @@ class NotForOthers(Rejected):
     """A shooter can book for nobody else."""
 
 
+class EntitlementWithdrawn(Rejected):
+    """Your licences cover this booking no more: {because}."""
+
+
 class AskedBefore(Rejected):
     """A booking of this id was asked for before."""
 
@@ -155,6 +159,10 @@ class ShooterInSession(Rejected):
 
 class InstructorsOnly(Rejected):
     """Only an instructor finishes a session."""
+
+
+class NotEntitledAnyMore(Rejected):
+    """Your licences cover this booking no more; give the weapon back, if you have one."""
 
 
 class NotInUse(Rejected):

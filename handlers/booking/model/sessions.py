@@ -15,6 +15,7 @@ from handlers.booking.model.rules import (
     LaneInUse,
     NotCheckedIn,
     NotConfirmed,
+    NotEntitledAnyMore,
     NotInUse,
     ShooterInSession,
     StartTooEarly,
@@ -48,6 +49,8 @@ def start_session(start: StartCase, command: StartSession, given: Given) -> Sequ
         raise NotCheckedIn(state=booking.state)
     if given.at >= terms.ends_at:
         raise TimeOver(ended=booking.clock(terms.ends_at))
+    if booking.entitlement_lost:
+        raise NotEntitledAnyMore
     if terms.weapon_type is not None and not booking.weapon_out:
         raise WeaponNotIssued
     if start.ceased is not None:

@@ -132,6 +132,7 @@ class Booking:
     weapon_out: bool
     time_zone: str
     early_check_in: timedelta
+    entitlement_lost: bool = False
 
     def clock(self, moment: datetime) -> str:
         return shown(moment, ZoneInfo(self.time_zone))

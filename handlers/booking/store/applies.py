@@ -8,6 +8,7 @@ from handlers.booking.events import (
     BookingConfirmed,
     BookingRejected,
     CeaseFireOrdered,
+    EntitlementLost,
     FireResumed,
     LaneHeld,
     LaneOpened,
@@ -163,9 +164,25 @@ async def booking_rejected(connection: Connection, event: BookingRejected) -> No
 async def booking_cancelled(connection: Connection, event: BookingCancelled) -> None:
     await connection.execute(
         """
-        UPDATE booking SET state = 'cancelled' WHERE booking = $1
+        UPDATE booking
+        SET state = 'cancelled', refused_by = CASE WHEN $2::text IS NOT NULL THEN 'auth' END,
+            rule = $2, rule_version = $3, reason = $4
+        WHERE booking = $1
         """,
         event.booking,
+        event.rule,
+        event.rule_version,
+        event.reason,
+    )
+
+
+async def entitlement_lost(connection: Connection, event: EntitlementLost) -> None:
+    await connection.execute(
+        """
+        UPDATE booking SET entitlement_lost_at = $2 WHERE booking = $1
+        """,
+        event.booking,
+        event.lost_at,
     )
 
 

@@ -14,6 +14,7 @@ from asyncpg import Record
 from pydantic import TypeAdapter
 
 from bus.connection import Connection
+from handlers.auth.events import EntitlementsPublished
 from handlers.booking.commands import BookSession, CeaseFire, OpenLane, ResumeFire, SetUpRange, StartSession
 from handlers.booking.events import OpeningHours, Terms
 from handlers.booking.model.hours import Span
@@ -166,7 +167,8 @@ async def load_booking(connection: Connection, asked: AboutBooking) -> Booking |
     row = await connection.fetchrow(
         """
         SELECT b.booking, b.command, b.person, b.range, b.lane, b.discipline, b.starts_at, b.ends_at, b.weapon_class,
-               b.weapon_type, b.rounds, b.state, b.held_until, b.no_show_at, r.time_zone, r.early_check_in_minutes,
+               b.weapon_type, b.rounds, b.state, b.held_until, b.no_show_at, b.entitlement_lost_at,
+               r.time_zone, r.early_check_in_minutes,
                ARRAY(SELECT a.service FROM known_agreement AS a WHERE a.booking = b.booking) AS agreed,
                EXISTS (SELECT FROM known_custody AS c WHERE c.booking = b.booking AND c.returned_at IS NULL)
                    AS weapon_out
@@ -176,8 +178,30 @@ async def load_booking(connection: Connection, asked: AboutBooking) -> Booking |
         """,
         asked.booking,
     )
-    if row is None:
-        return None
+    return None if row is None else _booking(row)
+
+
+async def load_active(connection: Connection, published: EntitlementsPublished) -> list[Booking]:
+    """A person's active bookings: those that depend on what the person may shoot."""
+    rows = await connection.fetch(
+        """
+        SELECT b.booking, b.command, b.person, b.range, b.lane, b.discipline, b.starts_at, b.ends_at, b.weapon_class,
+               b.weapon_type, b.rounds, b.state, b.held_until, b.no_show_at, b.entitlement_lost_at,
+               r.time_zone, r.early_check_in_minutes,
+               ARRAY(SELECT a.service FROM known_agreement AS a WHERE a.booking = b.booking) AS agreed,
+               EXISTS (SELECT FROM known_custody AS c WHERE c.booking = b.booking AND c.returned_at IS NULL)
+                   AS weapon_out
+        FROM booking AS b JOIN range AS r USING (range)
+        WHERE b.person = $1 AND b.state IN ('held', 'confirmed', 'checked-in', 'in-use')
+        ORDER BY b.booking
+        FOR NO KEY UPDATE OF b
+        """,
+        published.person,
+    )
+    return [_booking(row) for row in rows]
+
+
+def _booking(row: Record) -> Booking:
     return Booking(
         terms=Terms(**{name: row[name] for name in Terms.model_fields}),
         state=State(row["state"]),
@@ -187,6 +211,7 @@ async def load_booking(connection: Connection, asked: AboutBooking) -> Booking |
         weapon_out=row["weapon_out"],
         time_zone=row["time_zone"],
         early_check_in=timedelta(minutes=row["early_check_in_minutes"]),
+        entitlement_lost=row["entitlement_lost_at"] is not None,
     )
 
 

@@ -6,7 +6,13 @@ from uuid import UUID
 
 from bus.connection import Connection
 from handlers.armory.events import HandoverCorrected, WeaponIssued, WeaponReserved, WeaponReturned, WeaponTypeStocked
-from handlers.auth.events import EntitlementsPublished, LicenceValidated, PersonRegistered, RolesAssigned
+from handlers.auth.events import (
+    EntitlementsPublished,
+    ExpiryForeseen,
+    LicenceValidated,
+    PersonRegistered,
+    RolesAssigned,
+)
 from handlers.booking.model.states import STAFF
 from handlers.payment.events import InvoiceSettled
 
@@ -57,8 +63,8 @@ async def put_entitlements(connection: Connection, event: EntitlementsPublished)
     """An entitlement to no time at all is none."""
     await connection.execute(
         """
-        INSERT INTO known_entitlement (person, weapon_class, during)
-        SELECT DISTINCT $1::uuid, e.weapon_class, tstzrange(e.valid_from, e.valid_until)
+        INSERT INTO known_entitlement (person, weapon_class, during, expiry_foreseen)
+        SELECT DISTINCT $1::uuid, e.weapon_class, tstzrange(e.valid_from, e.valid_until), false
         FROM unnest($2::text[], $3::timestamptz[], $4::timestamptz[]) AS e (weapon_class, valid_from, valid_until)
         WHERE e.valid_from < e.valid_until
         """,
@@ -66,6 +72,19 @@ async def put_entitlements(connection: Connection, event: EntitlementsPublished)
         [entitlement.weapon_class for entitlement in event.entitlements],
         [entitlement.valid_from for entitlement in event.entitlements],
         [entitlement.valid_until for entitlement in event.entitlements],
+    )
+
+
+async def expiry_foreseen(connection: Connection, event: ExpiryForeseen) -> None:
+    await connection.execute(
+        """
+        UPDATE known_entitlement AS k SET expiry_foreseen = true
+        FROM unnest($2::text[], $3::timestamptz[]) AS e (weapon_class, valid_until)
+        WHERE k.person = $1 AND k.weapon_class = e.weapon_class AND upper(k.during) = e.valid_until
+        """,
+        event.person,
+        [ending.weapon_class for ending in event.endings],
+        [ending.valid_until for ending in event.endings],
     )
 
 

@@ -11,7 +11,7 @@ from handlers.booking.views.view import View
 
 
 class BookingView(View):
-    """A booking as it stands; if it was rejected, also by whom, by which rule and why."""
+    """A booking as it stands; if it was rejected, or called off by a rule, also by whom, by which rule and why."""
 
     booking: UUID
     person: UUID
@@ -39,6 +39,7 @@ class BookingView(View):
     checked_in_at: datetime | None
     started_at: datetime | None
     finished_at: datetime | None
+    entitlement_lost_at: datetime | None
 
 
 class BookingsView(View):
@@ -55,7 +56,7 @@ async def booking(connection: Connection, id_: UUID, *, viewer: UUID, staff: boo
         SELECT booking, person, range, lane, discipline, starts_at, ends_at, weapon_class, weapon_type, rounds, state,
                held_until, check_in_from, no_show_at, weapon_out, invoice, total_minor, currency,
                settled_at IS NOT NULL AS paid, refused_by, rule, rule_version, reason, checked_in_at, started_at,
-               finished_at
+               finished_at, entitlement_lost_at
         FROM booking.bookings
         WHERE booking = $1 AND ($3 OR person = $2)
         """,
@@ -86,7 +87,7 @@ async def bookings(
         SELECT booking, person, range, lane, discipline, starts_at, ends_at, weapon_class, weapon_type, rounds, state,
                held_until, check_in_from, no_show_at, weapon_out, invoice, total_minor, currency,
                settled_at IS NOT NULL AS paid, refused_by, rule, rule_version, reason, checked_in_at, started_at,
-               finished_at
+               finished_at, entitlement_lost_at
         FROM booking.bookings
         WHERE ($7 OR person = $6) AND ($1::uuid IS NULL OR person = $1)
           AND starts_at >= coalesce($2::timestamptz, '-infinity') AND starts_at < coalesce($3::timestamptz, 'infinity')

@@ -43,6 +43,7 @@ class SlotsView(View):
 
     date: date
     ranges: tuple[RangeSlots, ...]
+    notices: tuple[str, ...]
 
 
 async def slots(connection: Connection, day: date, range_: str | None, person: UUID) -> SlotsView | None:
@@ -55,7 +56,7 @@ async def slots(connection: Connection, day: date, range_: str | None, person: U
     bookable = now.date() - _DAY <= day <= now.date() + FARTHEST
     situation = await situation_of(connection, day, person, now) if bookable else Situation(now, (), (), {}, ())
     found = (_range_slots(one, all_lanes, situation, day if bookable else None) for one in wanted)
-    return SlotsView(date=day, ranges=tuple(found))
+    return SlotsView(date=day, ranges=tuple(found), notices=await _notices(connection, person))
 
 
 def _range_slots(wanted: RangeView, all_lanes: list[LaneView], situation: Situation, day: date | None) -> RangeSlots:
@@ -144,6 +145,23 @@ async def _entitled(connection: Connection, person: UUID) -> dict[str, list[Span
     for row in rows:
         entitled[row["weapon_class"]].append(Span(row["valid_from"], row["valid_until"]))
     return entitled
+
+
+async def _notices(connection: Connection, person: UUID) -> tuple[str, ...]:
+    """What the shooter should know before choosing: which entitlements end soon."""
+    rows = await connection.fetch(
+        """
+        SELECT weapon_class, upper(during) AS valid_until FROM booking.entitlements
+        WHERE person = $1 AND expiry_foreseen AND upper(during) > now()
+        ORDER BY valid_until, weapon_class
+        """,
+        person,
+    )
+    return tuple(
+        f"The licence for weapons of class {row['weapon_class']} ends on {row['valid_until']:%Y-%m-%d %H:%M} UTC; "
+        "bookings after that are refused."
+        for row in rows
+    )
 
 
 async def _stock(connection: Connection) -> list[Stocked]:

@@ -1,10 +1,10 @@
 import asyncio
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from bus.identity import uuid7
 from handlers.auth import store, views
-from handlers.auth.commands import AssignRoles, ConfirmLicence, SuspendLicence
+from handlers.auth.commands import AssignRoles, ConfirmLicence, ForeseeExpiry, RevokeLicence, SuspendLicence
 from handlers.auth.events import (
     CommandRejected,
     EntitlementsPublished,
@@ -73,6 +73,38 @@ async def test_a_licence_counts_from_its_confirmation_to_its_suspension(counter:
     (refused,) = await counter.hears(held(anna), "service:booking")
     assert isinstance(refused, LicenceRefused)
     assert refused.rule == "licence-is-suspended"
+
+
+async def test_a_revoked_licence_is_shown_with_its_reason_and_is_not_entered_anew(counter: Counter) -> None:
+    anna, ada = await counter.register(), await counter.bootstrap()
+    token = await counter.token_of("ada@example.org")
+    licence = await record(counter, anna, token)
+    await counter.hears(ConfirmLicence(person=anna, licence=licence), f"person:{ada}")
+    await counter.hears(RevokeLicence(person=anna, licence=licence, reason="withdrawn"), f"person:{ada}")
+    (refused,) = await counter.hears(held(anna), "service:booking")
+    assert isinstance(refused, LicenceRefused)
+    assert refused.rule == "licence-is-revoked"
+    assert await record(counter, anna, token) == licence
+    _, profile = await counter.get(f"/people/{anna}", await counter.token_of("anna@example.org"))
+    assert [(one["state"], one["reason"]) for one in profile["licences"]] == [("revoked", "withdrawn")]
+    (again,) = await counter.hears(ConfirmLicence(person=anna, licence=licence), f"person:{ada}")
+    assert isinstance(again, CommandRejected)
+
+
+async def test_the_profile_tells_what_ends_within_a_month(counter: Counter) -> None:
+    anna, ada = await counter.register(), await counter.bootstrap()
+    until = (datetime.now(UTC) + timedelta(days=29)).replace(microsecond=0)
+    licence = await record(
+        counter, anna, await counter.token_of("ada@example.org"), category="pneumatic", valid_until=until.isoformat(),
+        valid_from="2020-01-01T00:00:00Z",
+    )  # fmt: skip
+    await counter.hears(ConfirmLicence(person=anna, licence=licence), f"person:{ada}")
+    token = await counter.token_of("anna@example.org")
+    assert (await counter.get(f"/people/{anna}", token))[1]["notices"] == []
+    assert len(await counter.hears(ForeseeExpiry(person=anna), "service:auth")) == 1
+    assert (await counter.get(f"/people/{anna}", token))[1]["notices"] == [
+        f"Your licence for weapons of class air ends on {until:%Y-%m-%d %H:%M} UTC; bookings after that are refused."
+    ]
 
 
 async def test_the_log_hears_of_category_and_validity_alone(counter: Counter) -> None:

@@ -5,13 +5,25 @@ from uuid import UUID
 import pytest
 
 from bus.errors import Rejected
+from bus.service import Schedule, Unschedule
 from handlers.auth import model, reactions
-from handlers.auth.commands import AssignRoles, ConfirmLicence, DisablePerson, EnablePerson, SuspendLicence
+from handlers.auth.commands import (
+    AssignRoles,
+    ConfirmLicence,
+    DisablePerson,
+    EnablePerson,
+    ForeseeExpiry,
+    RevokeLicence,
+    SuspendLicence,
+)
 from handlers.auth.events import (
+    Ending,
     Entitlement,
     EntitlementsPublished,
+    ExpiryForeseen,
     LicenceConfirmed,
     LicenceRefused,
+    LicenceRevoked,
     LicenceSuspended,
     LicenceValidated,
     PersonDisabled,
@@ -37,8 +49,12 @@ JUNE, JULY = datetime(2026, 6, 1, tzinfo=UTC), datetime(2026, 7, 1, tzinfo=UTC)
 RECORDED = Licence(NUMBER, "smallbore", JUNE, JULY, LicenceState.RECORDED)
 CONFIRMED = replace(RECORDED, state=LicenceState.CONFIRMED)
 SUSPENDED = replace(RECORDED, state=LicenceState.SUSPENDED)
+REVOKED = replace(RECORDED, state=LicenceState.REVOKED)
 CONFIRM = ConfirmLicence(person=ANNA, licence=NUMBER)
 SUSPEND = SuspendLicence(person=ANNA, licence=NUMBER, reason="withdrawn-by-authority")
+REVOKE = RevokeLicence(person=ANNA, licence=NUMBER, reason="withdrawn-by-authority")
+FORESEE = ForeseeExpiry(person=ANNA)
+DAY = timedelta(days=1)
 
 
 BOOK = RoleBook(subject=Standing(frozenset({"shooter"})), staff=STAFF, locked_at=JUNE)
@@ -57,16 +73,25 @@ def file(*licences: Licence) -> LicenceFile:
     return LicenceFile(licences, STAFF)
 
 
-def published(*classes: str, until: datetime = JULY) -> EntitlementsPublished:
+def published(*classes: str, until: datetime = JULY, because: str | None = None) -> EntitlementsPublished:
     spans = tuple(Entitlement(weapon_class=one, valid_from=JUNE, valid_until=until) for one in classes)
-    return EntitlementsPublished(person=ANNA, entitlements=spans, rule_set="generic", rule_version=1)
+    return EntitlementsPublished(person=ANNA, entitlements=spans, rule_set="generic", rule_version=1, because=because)
+
+
+def foreseen(until: datetime) -> Schedule:
+    return Schedule(f"expiry:{ANNA}", until - 30 * DAY, FORESEE)
+
+
+NOTHING_FORESEEN = Unschedule(f"expiry:{ANNA}")
 
 
 @pytest.mark.parametrize("staff", [INA, ARNO, ADA])
 @pytest.mark.parametrize("before", [RECORDED, SUSPENDED])
 def test_a_confirmed_licence_entitles(staff: UUID, before: Licence) -> None:
     given(file(before), actor=by(staff)).when(model.confirm_licence, CONFIRM).then(
-        LicenceConfirmed(person=ANNA, licence=NUMBER, confirmed_by=by(staff)), published("air", "smallbore")
+        LicenceConfirmed(person=ANNA, licence=NUMBER, confirmed_by=by(staff)),
+        published("air", "smallbore"),
+        foreseen(JULY),
     )
 
 
@@ -74,18 +99,76 @@ def test_a_confirmed_licence_entitles(staff: UUID, before: Licence) -> None:
 def test_a_suspended_licence_entitles_no_more(before: Licence) -> None:
     given(file(before), actor=by(INA)).when(model.suspend_licence, SUSPEND).then(
         LicenceSuspended(person=ANNA, licence=NUMBER, suspended_by=by(INA), reason="withdrawn-by-authority"),
-        published(),
+        published(because="the licence of category smallbore was suspended (withdrawn-by-authority)"),
+        NOTHING_FORESEEN,
     )
+
+
+@pytest.mark.parametrize("before", [RECORDED, CONFIRMED, SUSPENDED])
+def test_a_revoked_licence_entitles_no_more(before: Licence) -> None:
+    given(file(before), actor=by(INA)).when(model.revoke_licence, REVOKE).then(
+        LicenceRevoked(person=ANNA, licence=NUMBER, revoked_by=by(INA), reason="withdrawn-by-authority"),
+        published(because="the licence of category smallbore was revoked (withdrawn-by-authority)"),
+        NOTHING_FORESEEN,
+    )
+
+
+@pytest.mark.parametrize(
+    ("decide", "message"),
+    [(model.confirm_licence, CONFIRM), (model.suspend_licence, SUSPEND), (model.revoke_licence, REVOKE)],
+)
+def test_a_revoked_licence_stays_revoked(decide: object, message: object) -> None:
+    given(file(REVOKED), actor=by(INA)).when(decide, message).then_refused(  # type: ignore[arg-type]
+        model.LicenceRevokedForGood
+    )
+
+
+def test_what_ends_within_a_month_is_told_and_the_next_end_is_awaited() -> None:
+    soon, later = replace(CONFIRMED, category="pneumatic"), replace(CONFIRMED, licence=OTHER, valid_until=JULY + DAY)
+    at = JULY - 30 * DAY
+    given((soon, later), at=at).when(model.foresee_expiry, FORESEE).then(foreseen(JULY + DAY))
+    later = replace(later, category="centrefire", valid_from=JULY - DAY, valid_until=JULY + 90 * DAY)
+    soon = replace(soon, category="smallbore", valid_until=JULY - 2 * DAY)
+    given((soon, later), at=at).when(model.foresee_expiry, FORESEE).then(
+        ExpiryForeseen(
+            person=ANNA,
+            endings=tuple(Ending(weapon_class=one, valid_until=JULY - 2 * DAY) for one in ("air", "smallbore")),
+        ),
+        foreseen(JULY + 90 * DAY),
+    )
+
+
+@pytest.mark.parametrize(
+    ("at", "told"),
+    [(JULY - 30 * DAY - DAY / 1440, False), (JULY - 30 * DAY, True), (JULY - DAY / 1440, True), (JULY, False)],
+)
+def test_an_end_is_foreseen_from_thirty_days_before_it_until_it_comes(at: datetime, told: bool) -> None:  # noqa: FBT001
+    decided = given((CONFIRMED,), at=at).when(model.foresee_expiry, FORESEE)
+    assert any(isinstance(one, ExpiryForeseen) for one in decided.effects) is told
+
+
+def test_a_renewal_makes_the_old_end_no_news() -> None:
+    renewal = replace(CONFIRMED, licence=OTHER, valid_from=JULY, valid_until=JULY + 365 * DAY)
+    given((CONFIRMED, renewal), at=JULY - DAY).when(model.foresee_expiry, FORESEE).then(foreseen(JULY + 365 * DAY))
 
 
 def test_what_is_published_counts_the_other_licences_too() -> None:
     other = Licence(OTHER, "centrefire", JUNE, JULY + timedelta(days=31), LicenceState.CONFIRMED)
     decided = given(file(CONFIRMED, other), actor=by(INA)).when(model.suspend_licence, SUSPEND)
-    assert decided.effects[1] == published("air", "centrefire", "smallbore", until=JULY + timedelta(days=31))
+    assert decided.effects[1] == published(
+        "air",
+        "centrefire",
+        "smallbore",
+        until=JULY + timedelta(days=31),
+        because="the licence of category smallbore was suspended (withdrawn-by-authority)",
+    )
 
 
 @pytest.mark.parametrize("actor", [by(ANNA), by(CARL), "service:gateway", "device:target-3", "person:nobody"])
-@pytest.mark.parametrize(("decide", "message"), [(model.confirm_licence, CONFIRM), (model.suspend_licence, SUSPEND)])
+@pytest.mark.parametrize(
+    ("decide", "message"),
+    [(model.confirm_licence, CONFIRM), (model.suspend_licence, SUSPEND), (model.revoke_licence, REVOKE)],
+)
 def test_only_staff_judges_licences(actor: str, decide: object, message: object) -> None:
     if actor == "person:nobody":
         actor = by(UUID(int=99))

@@ -99,6 +99,7 @@ async def test_one_reads_one_s_own_profile(counter: Counter) -> None:
         "login": "anna@example.org",
         "roles": ["shooter"],
         "licences": [],
+        "notices": [],
     }
 
 
