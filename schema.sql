@@ -1484,10 +1484,15 @@ CREATE TABLE armory.day_closing (
     PRIMARY KEY (range, closed_at)
 );
 
--- Cartridges that lie in the armoury, by calibre: stocked - issued + returned.
-CREATE TABLE armory.ammunition (
-    calibre text   PRIMARY KEY,
-    rounds  bigint NOT NULL CHECK (rounds >= 0)
+-- Cartridges that lie in the armoury, by calibre and lot: stocked - issued + returned - written off. A lot that was
+-- recalled, or has expired, is not issued.
+CREATE TABLE armory.lot (
+    calibre    text        NOT NULL,
+    lot        text        NOT NULL,
+    rounds     bigint      NOT NULL CHECK (rounds >= 0),
+    expires_at timestamptz,
+    recalled   text,  -- why, if it is
+    PRIMARY KEY (calibre, lot)
 );
 
 -- A unit of a type kept for a booking, whichever unit it will be. States: kept -> released.
@@ -1530,6 +1535,7 @@ CREATE TABLE armory.handover (
     corrects    integer     CHECK (corrects = entry - 1),
     reason      text,
     hash        bytea       NOT NULL CHECK (octet_length(hash) = 32),
+    lot         text,  -- of the cartridges that were issued
     PRIMARY KEY (weapon, entry),
     CHECK (num_nulls(corrects, reason) IN (0, 2)),
     FOREIGN KEY (weapon, previous) REFERENCES armory.handover (weapon, entry)
@@ -1537,7 +1543,8 @@ CREATE TABLE armory.handover (
 CREATE INDEX handover_of_booking ON armory.handover (booking);
 
 -- A weapon's time out of the armoury, begun by the entry of the custody book of that number. States: out (returned_at
--- is null) -> returned. Issued cartridges are either returned or fired.
+-- is null) -> returned. Issued cartridges are returned, written off (they would not fire), or fired, as the counter has
+-- it; how many were fired in truth the reckoning says, which counts shots.
 CREATE TABLE armory.loan (
     weapon          uuid        NOT NULL,
     entry           integer     NOT NULL,
@@ -1550,21 +1557,94 @@ CREATE TABLE armory.loan (
     taken_by        uuid,
     rounds_returned integer     CHECK (rounds_returned >= 0),
     rounds_fired    integer     CHECK (rounds_fired >= 0),
+    lot             text,
+    rounds_written_off integer  CHECK (rounds_written_off >= 0),
     PRIMARY KEY (weapon, entry),
     FOREIGN KEY (weapon, entry) REFERENCES armory.handover,
-    CHECK (num_nulls(returned_at, taken_by, rounds_returned, rounds_fired) IN (0, 4)),
-    CHECK (rounds_issued = rounds_returned + rounds_fired)
+    CONSTRAINT loan_whole
+        CHECK (num_nulls(returned_at, taken_by, rounds_returned, rounds_fired, rounds_written_off) IN (0, 5)),
+    CONSTRAINT loan_balanced CHECK (rounds_issued = rounds_returned + rounds_fired + rounds_written_off)
 );
 -- One holder of a weapon, and one weapon of a booking, at a time.
 CREATE UNIQUE INDEX loan_one_holder ON armory.loan (weapon) WHERE returned_at IS NULL;
 CREATE UNIQUE INDEX loan_one_weapon ON armory.loan (booking) WHERE returned_at IS NULL;
+CREATE INDEX loan_of_booking ON armory.loan (booking);
+CREATE INDEX loan_of_lot ON armory.loan (lot);
+
+-- Which lanes have a target that counts shots, of booking.lane-opened; and what it counted, of stats.session-scored.
+CREATE TABLE armory.known_lane (
+    lane       text    PRIMARY KEY,
+    has_target boolean NOT NULL
+);
+CREATE TABLE armory.known_score (
+    booking uuid    PRIMARY KEY,
+    lane    text    NOT NULL,
+    shots   integer NOT NULL CHECK (shots >= 0)
+);
+
+-- What a booking's cartridges come to, once its shots are counted and its weapons are back. `unexplained` is what does
+-- not add up: nobody has said why yet. `adjusted` is by how many rounds the weapon's count was changed for it.
+CREATE TABLE armory.reckoning (
+    booking     uuid    PRIMARY KEY REFERENCES armory.reservation,
+    counted     integer CHECK (counted >= 0),
+    issued      integer NOT NULL CHECK (issued >= 0),
+    fired       integer NOT NULL CHECK (fired >= 0),
+    returned    integer NOT NULL CHECK (returned >= 0),
+    written_off integer NOT NULL CHECK (written_off >= 0),
+    unexplained integer NOT NULL,
+    adjusted    integer NOT NULL,
+    weapon      uuid    NOT NULL REFERENCES armory.weapon,
+    CONSTRAINT reckoning_balanced CHECK (issued = fired + returned + written_off + unexplained)
+);
+CREATE INDEX reckoning_unexplained ON armory.reckoning (booking) WHERE unexplained <> 0;
+
+-- Why a booking's cartridges and its counted shots differ. Entries are only ever added.
+CREATE TABLE armory.explanation (
+    booking      uuid        NOT NULL REFERENCES armory.reservation,
+    number       integer     NOT NULL CHECK (number > 0),
+    reason       text        NOT NULL,
+    rounds       integer     NOT NULL CHECK (rounds > 0),
+    explained_by uuid        NOT NULL,
+    explained_at timestamptz NOT NULL,
+    PRIMARY KEY (booking, number)
+);
+
+CREATE VIEW armory.ammunition_stock AS
+    SELECT l.calibre, l.rounds, l.lot, l.expires_at, l.recalled,
+           l.recalled IS NULL AND coalesce(l.expires_at > now(), true) AS issuable
+    FROM armory.lot AS l;
 
 CREATE VIEW armory.weapon_types AS
     SELECT t.weapon_type, t.weapon_class, t.calibre, t.title, t.units,
            (SELECT count(*) FROM armory.weapon AS w JOIN armory.loan AS l USING (weapon)
             WHERE w.weapon_type = t.weapon_type AND l.returned_at IS NULL) AS units_out,
-           coalesce(a.rounds, 0) AS rounds_in_stock
-    FROM armory.weapon_type AS t LEFT JOIN armory.ammunition AS a USING (calibre);
+           (SELECT coalesce(sum(s.rounds), 0)::bigint FROM armory.ammunition_stock AS s
+            WHERE s.calibre = t.calibre AND s.issuable) AS rounds_in_stock
+    FROM armory.weapon_type AS t;
+
+-- A booking's cartridges, as they stand: what its loans say, and what the reckoning says once there is one.
+CREATE VIEW armory.cartridges AS
+    SELECT r.booking, r.person, r.range, l.out, l.issued, l.returned, l.misfired, l.claimed,
+           k.counted, k.fired, k.written_off, k.unexplained, lower(r.during) AS starts_at
+    FROM armory.reservation AS r
+    JOIN LATERAL (
+        SELECT bool_or(l.returned_at IS NULL) AS out, sum(l.rounds_issued) AS issued,
+               coalesce(sum(l.rounds_returned), 0) AS returned, coalesce(sum(l.rounds_written_off), 0) AS misfired,
+               coalesce(sum(l.rounds_fired), 0) AS claimed
+        FROM armory.loan AS l WHERE l.booking = r.booking
+    ) AS l ON l.issued IS NOT NULL
+    LEFT JOIN armory.reckoning AS k ON k.booking = r.booking;
+
+CREATE VIEW armory.explanations AS
+    SELECT e.booking, e.number, e.reason, e.rounds, e.explained_by, e.explained_at
+    FROM armory.explanation AS e;
+
+-- Who had cartridges of a lot.
+CREATE VIEW armory.issued_lots AS
+    SELECT t.calibre, coalesce(l.lot, 'unnumbered') AS lot, l.weapon, l.entry, l.booking, l.holder, l.issued_at,
+           l.rounds_issued, l.rounds_returned, l.rounds_fired, l.rounds_written_off
+    FROM armory.loan AS l JOIN armory.weapon AS w USING (weapon) JOIN armory.weapon_type AS t USING (weapon_type)
+    WHERE l.rounds_issued > 0;
 
 CREATE VIEW armory.weapons AS
     SELECT w.weapon, w.weapon_type, t.weapon_class, t.calibre, t.title, w.serial,
@@ -1574,9 +1654,6 @@ CREATE VIEW armory.weapons AS
     FROM armory.weapon AS w
     JOIN armory.weapon_type AS t USING (weapon_type)
     LEFT JOIN armory.loan AS l ON l.weapon = w.weapon AND l.returned_at IS NULL;
-
-CREATE VIEW armory.ammunition_stock AS
-    SELECT a.calibre, a.rounds FROM armory.ammunition AS a;
 
 CREATE VIEW armory.reservations AS
     SELECT r.booking, r.person, r.weapon_type, t.title, lower(r.during) AS starts_at, upper(r.during) AS ends_at,
@@ -1618,12 +1695,13 @@ CREATE VIEW armory.loans AS
 
 GRANT USAGE ON SCHEMA armory TO firingline_armory, firingline_gateway;
 GRANT SELECT, INSERT, UPDATE, DELETE ON
-    armory.weapon_type, armory.weapon, armory.ammunition, armory.reservation, armory.known_booking, armory.loan
+    armory.weapon_type, armory.weapon, armory.lot, armory.reservation, armory.known_booking, armory.loan,
+    armory.known_lane, armory.known_score, armory.reckoning
 TO firingline_armory;
-GRANT SELECT, INSERT ON armory.handover, armory.service, armory.day_closing TO firingline_armory;
+GRANT SELECT, INSERT ON armory.handover, armory.service, armory.day_closing, armory.explanation TO firingline_armory;
 GRANT SELECT ON
     armory.weapon_types, armory.weapons, armory.ammunition_stock, armory.reservations, armory.handovers, armory.loans,
-    armory.reservations_beyond_stock, armory.services
+    armory.reservations_beyond_stock, armory.services, armory.cartridges, armory.explanations, armory.issued_lots
 TO firingline_gateway;
 
 -- Payment -----------------------------------------------------------------------------------------------

@@ -183,6 +183,25 @@ ARMOURY: Final = (
         of="armory",
     ),
     asks("POST", "/v1/ammunition", armory.StockAmmunition, only("armourer", "admin"), result="/v1/ammunition"),
+    asks(
+        "POST", "/v1/ammunition/write-off", armory.WriteOffAmmunition, only("armourer", "admin"),
+        result="/v1/ammunition",
+    ),
+    asks("POST", "/v1/ammunition/recall", armory.RecallLot, only("armourer", "admin"), result="/v1/ammunition"),
+    asks("POST", "/v1/ammunition/reinstate", armory.ReinstateLot, only("armourer", "admin"), result="/v1/ammunition"),
+    shows(
+        "/v1/ammunition/issued", read.issued_lots, Listing[armory_views.IssuedLot], only("armourer", "admin"),
+        query=read.LotQuery, of="armory",
+    ),
+    shows(
+        "/v1/ammunition/differences", read.differences, Listing[armory_views.CartridgesView],
+        only("armourer", "instructor", "admin"), of="armory",
+    ),
+    shows(BOOKING + "/ammunition", read.cartridges, armory_views.CartridgesAccount, own_rows, of="armory"),
+    asks(
+        "POST", BOOKING + "/ammunition/explain", armory.ExplainDifference, only("armourer", "admin"),
+        result=BOOKING + "/ammunition",
+    ),
 )  # fmt: skip
 
 MONEY: Final = (

@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import Field
 
 from bus.clock import now
-from bus.fields import Code
+from bus.fields import Code, Text
 from gateway.queries import MOST_ITEMS, Day, History, Limit, Moment, Period, Query, Skip
 from gateway.showing import Listing, Look
 from handlers.armory import views as armory
@@ -45,6 +45,13 @@ class CustodyQuery(Query):
     """At which moment."""
 
     at: Moment | None = Field(default=None, description="Now, if it is left out.")
+
+
+class LotQuery(Query):
+    """A lot of cartridges."""
+
+    calibre: Text
+    lot: Text
 
 
 class InvoicesQuery(Query):
@@ -178,8 +185,26 @@ async def reservations_beyond_stock(look: Look[Query]) -> Listing[armory.Reserva
 
 
 async def ammunition(look: Look[Query]) -> Listing[armory.AmmunitionView]:
-    """List how many cartridges of each calibre are in stock."""
+    """List how many cartridges of each calibre and lot are in stock, and which can be issued."""
     return Listing(items=tuple(await armory.ammunition(look.connection)))
+
+
+async def issued_lots(look: Look[LotQuery]) -> Listing[armory.IssuedLot]:
+    """List who had cartridges of a lot, the last first: whom to ask when it is recalled."""
+    found = await armory.issued_lots(look.connection, look.query.calibre, look.query.lot, most=MOST_ITEMS)
+    return Listing(items=tuple(found))
+
+
+async def cartridges(look: Look[Query]) -> armory.CartridgesAccount | None:
+    """Show what became of a booking's cartridges: fired, returned, written off, and what is not explained."""
+    return await armory.cartridges(
+        look.connection, look.path["booking"], viewer=look.caller.viewer, staff=look.caller.staff
+    )
+
+
+async def differences(look: Look[Query]) -> Listing[armory.CartridgesView]:
+    """List the bookings whose cartridges do not add up to their counted shots, the earliest first."""
+    return Listing(items=tuple(await armory.differences(look.connection, most=MOST_ITEMS)))
 
 
 async def prices(look: Look[Query]) -> payment.PriceListView | None:

@@ -65,7 +65,7 @@ async def _books(connection: asyncpg.Connection) -> defaultdict[UUID, list[Link]
     books: defaultdict[UUID, list[Link]] = defaultdict(list)
     rows = await connection.fetch(
         """
-        SELECT weapon, entry, kind, booking, from_person, to_person, rounds, at, corrects, reason, hash
+        SELECT weapon, entry, kind, booking, from_person, to_person, rounds, at, corrects, reason, lot, hash
         FROM armory.handover ORDER BY weapon, entry
         """
     )

@@ -7,9 +7,18 @@ from uuid import UUID
 
 from pydantic import Field
 
-from bus.fields import Code, Rounds, Text
+from bus.fields import Code, Moment, Rounds, Text
 from bus.message import Command
-from handlers.armory.events import Correction, QuarantineReason, ServiceWork
+from handlers.armory.events import (
+    UNNUMBERED,
+    Correction,
+    Explanation,
+    Lot,
+    QuarantineReason,
+    RecallReason,
+    ServiceWork,
+    WriteOff,
+)
 
 Calibre = Annotated[Text, Field(max_length=40)]
 """What fits a barrel, as it is written on the box: `4.5 mm`, `.22 LR`."""
@@ -33,9 +42,43 @@ class AddWeapon(Command, name="armory.add-weapon", stream="weapon:{weapon}", abo
 
 
 class StockAmmunition(Command, name="armory.stock-ammunition", stream="ammunition:{calibre}"):
-    """Take cartridges of a calibre into stock."""
+    """Take cartridges of a calibre and a lot into stock."""
 
     calibre: Calibre
+    rounds: Annotated[Rounds, Field(gt=0)]
+    lot: Lot = UNNUMBERED
+    expires_at: Moment | None = Field(default=None, description="From then on the lot is not issued.")
+
+
+class WriteOffAmmunition(Command, name="armory.write-off-ammunition", stream="ammunition:{calibre}"):
+    """Take cartridges of a lot out of stock that nobody will fire."""
+
+    calibre: Calibre
+    lot: Lot
+    rounds: Annotated[Rounds, Field(gt=0)]
+    reason: WriteOff
+
+
+class RecallLot(Command, name="armory.recall-lot", stream="ammunition:{calibre}"):
+    """Issue no more cartridges of a lot."""
+
+    calibre: Calibre
+    lot: Lot
+    reason: RecallReason
+
+
+class ReinstateLot(Command, name="armory.reinstate-lot", stream="ammunition:{calibre}"):
+    """Issue cartridges of a lot again that was recalled."""
+
+    calibre: Calibre
+    lot: Lot
+
+
+class ExplainDifference(Command, name="armory.explain-difference", stream="cartridges:{booking}", about="booking"):
+    """Explain why a booking's cartridges and its counted shots differ, or differ by so many."""
+
+    booking: UUID
+    reason: Explanation
     rounds: Annotated[Rounds, Field(gt=0)]
 
 
@@ -45,14 +88,19 @@ class IssueWeapon(Command, name="armory.issue-weapon", stream="weapon:{weapon}",
     booking: UUID
     weapon: UUID
     rounds: Rounds
+    lot: Lot | None = Field(
+        default=None,
+        description="Of the cartridges; left out: of the lots that have enough, the one that expires first.",
+    )
 
 
 class ReturnWeapon(Command, name="armory.return-weapon", stream="weapon:{weapon}", about="booking"):
-    """Take a weapon back, and the cartridges that were not fired."""
+    """Take a weapon back, the cartridges that were not fired, and those that would not fire."""
 
     booking: UUID
     weapon: UUID
     rounds_returned: Rounds
+    rounds_misfired: Rounds = 0
 
 
 class CorrectHandover(Command, name="armory.correct-handover", stream="weapon:{weapon}", about="weapon"):

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Final, Literal
 from uuid import UUID
+
+from pydantic import Field
 
 from bus import answers
 from bus.fields import Code, Moment, Rounds, Text
 from bus.message import Event
 from handlers.booking.events import Terms
+
+Lot = Annotated[Text, Field(max_length=60)]
+"""Cartridges that were made together, by the number that is printed on their boxes."""
+
+UNNUMBERED: Final = "unnumbered"  # the lot of cartridges whose boxes bear no number
 
 
 class WeaponTypeAdded(Event, name="armory.weapon-type-added", stream="weapon-type:{weapon_type}"):
@@ -38,10 +45,78 @@ class WeaponTypeStocked(Event, name="armory.weapon-type-stocked", stream="weapon
 
 
 class AmmunitionStocked(Event, name="armory.ammunition-stocked", stream="ammunition:{calibre}"):
-    """Cartridges of a calibre came into stock."""
+    """Cartridges of a calibre and a lot came into stock."""
 
     calibre: Text
     rounds: Rounds
+    lot: Lot = UNNUMBERED
+    expires_at: Moment | None = None
+
+
+WriteOff = Literal["misfired", "damaged", "lost", "destroyed"]
+"""What became of cartridges that were neither fired nor are there any more."""
+
+RecallReason = Literal["maker", "misfires", "pressure", "damaged", "mislabelled"]
+"""Why a lot is not issued any more."""
+
+
+class AmmunitionWrittenOff(Event, name="armory.ammunition-written-off", stream="ammunition:{calibre}"):
+    """Cartridges of a lot are no longer in stock, and nobody fired them."""
+
+    calibre: Text
+    lot: Lot
+    rounds: Rounds
+    reason: WriteOff
+    written_off_by: UUID
+    written_off_at: Moment
+
+
+class LotRecalled(Event, name="armory.lot-recalled", stream="ammunition:{calibre}"):
+    """A lot of cartridges is not issued any more."""
+
+    calibre: Text
+    lot: Lot
+    reason: RecallReason
+    recalled_by: UUID
+    recalled_at: Moment
+
+
+class LotReinstated(Event, name="armory.lot-reinstated", stream="ammunition:{calibre}"):
+    """A lot that was recalled is issued again."""
+
+    calibre: Text
+    lot: Lot
+    reinstated_by: UUID
+    reinstated_at: Moment
+
+
+Explanation = Literal["misfired", "damaged", "lost", "destroyed", "not-counted", "not-issued"]
+"""Why a booking's cartridges and its counted shots differ: what was written off, shots that the target did not count,
+and counted shots whose cartridges were not issued for this booking."""
+
+
+class DifferenceExplained(Event, name="armory.difference-explained", stream="cartridges:{booking}"):
+    """So many cartridges of a booking differ from its counted shots for this reason."""
+
+    booking: UUID
+    reason: Explanation
+    rounds: Rounds
+    explained_by: UUID
+    explained_at: Moment
+
+
+class AmmunitionReckoned(Event, name="armory.ammunition-reckoned", stream="cartridges:{booking}"):
+    """How a booking's cartridges add up: issued = fired + returned + written off + unexplained."""
+
+    booking: UUID
+    counted: int | None = Field(description="shots by the lane's target; none: nothing there counts shots")
+    issued: int
+    fired: int
+    returned: int
+    written_off: int
+    unexplained: int = Field(description="less than nothing: more shots were counted than cartridges are missing")
+    weapon: UUID
+    weapon_rounds: int = Field(description="by so many rounds the weapon's count changes with this")
 
 
 class WeaponReserved(Event, name="armory.weapon-reserved", stream="reservation:{booking}"):
@@ -77,6 +152,7 @@ class WeaponIssued(Event, name="armory.weapon-issued", stream="weapon:{weapon}")
     handed_by: UUID
     rounds: Rounds
     issued_at: Moment
+    lot: Lot | None = Field(default=None, description="of the cartridges; none: there are none, or they bear no number")
 
 
 class WeaponReturned(Event, name="armory.weapon-returned", stream="weapon:{weapon}"):
@@ -89,6 +165,7 @@ class WeaponReturned(Event, name="armory.weapon-returned", stream="weapon:{weapo
     rounds_returned: Rounds
     rounds_fired: Rounds
     returned_at: Moment
+    rounds_misfired: Rounds = 0
 
 
 Correction = Literal["wrong-weapon", "wrong-booking", "wrong-rounds", "entered-too-early", "did-not-happen"]

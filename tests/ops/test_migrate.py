@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from bus.errors import Refusal
 from ops.cli import main
 from ops.credentials import Credential, load_or_make
-from ops.migrate import bring_up_to_date, migrations
+from ops.migrate import ROOT, bring_up_to_date, migrations
 from ops.postgres import Cluster, free_port
 from ops.unprivileged import INSTALLED, PROGRAMS
 
@@ -85,6 +85,38 @@ async def test_the_first_version_with_all_migrations_equals_the_schema(
     assert len(applied) >= 1
     assert dump(url) == dump(cluster.url(template))
     assert "CREATE TABLE bus.outbox" in dump(url)
+
+
+async def test_cartridges_and_loans_of_the_time_before_lots_are_kept(
+    url: str, credentials: dict[str, Credential], tmp_path: Path
+) -> None:
+    (tmp_path / "migrations").mkdir()
+    for step in sorted((ROOT / "migrations").glob("000[1-4]_*.sql")):
+        (tmp_path / "migrations" / step.name).write_text(step.read_text())
+    await bring_up_to_date(url, credentials, root=tmp_path)
+    connection = await asyncpg.connect(url)
+    await connection.execute(
+        """
+        INSERT INTO armory.weapon_type (weapon_type, weapon_class, calibre, title, units)
+        VALUES ('rifle', 'air', '4.5 mm', 'Rifle', 1);
+        INSERT INTO armory.weapon (weapon, weapon_type, serial, rounds_fired, rounds_since_service)
+        VALUES (uuidv7(), 'rifle', '1', 25, 25);
+        INSERT INTO armory.ammunition (calibre, rounds) VALUES ('4.5 mm', 60);
+        INSERT INTO armory.reservation (booking, person, range, weapon_type, during, released)
+        SELECT weapon, weapon, 'club', 'rifle', '[2026-01-01, 2026-01-02)', false FROM armory.weapon;
+        INSERT INTO armory.handover (weapon, entry, kind, booking, from_person, to_person, rounds, at, hash)
+        SELECT weapon, 1, 'issue', weapon, weapon, uuidv7(), 40, now(), sha256('') FROM armory.weapon;
+        INSERT INTO armory.loan (weapon, entry, booking, holder, issued_by, issued_at, rounds_issued, returned_at,
+                                 taken_by, rounds_returned, rounds_fired)
+        SELECT weapon, 1, weapon, weapon, weapon, now(), 40, now(), weapon, 15, 25 FROM armory.weapon;
+        """
+    )
+    assert len(await bring_up_to_date(url, credentials)) == len(migrations()) - 4
+    assert [tuple(row) for row in await connection.fetch("SELECT calibre, lot, rounds FROM armory.lot")] == [
+        ("4.5 mm", "unnumbered", 60)
+    ]
+    assert await connection.fetchval("SELECT rounds_written_off FROM armory.loan") == 0
+    await connection.close()
 
 
 async def test_an_empty_database_gets_the_schema_and_no_migration_afterwards(

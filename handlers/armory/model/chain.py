@@ -33,10 +33,15 @@ class Entry:
     at: datetime
     corrects: int | None = None  # the entry that this one takes back
     reason: str | None = None
+    lot: str | None = None  # of the cartridges
 
     @property
     def content(self) -> bytes:
-        """Its one way to be written down, whatever the machine: JSON with sorted names, times in UTC."""
+        """Its one way to be written down, whatever the machine: JSON with sorted names, times in UTC.
+
+        A lot is written only if there is one: entries of the time before lots keep their hashes.
+        """
+        lot = {} if self.lot is None else {"lot": self.lot}
         said = {
             "weapon": str(self.weapon),
             "entry": self.entry,
@@ -48,6 +53,7 @@ class Entry:
             "at": self.at.astimezone(UTC).isoformat(timespec="microseconds"),
             "corrects": self.corrects,
             "reason": self.reason,
+            **lot,
         }
         return json.dumps(said, sort_keys=True, separators=(",", ":")).encode()
 
@@ -78,7 +84,7 @@ def entry_of(event: Handed, number: int) -> Entry:
         case WeaponIssued():
             return Entry(
                 event.weapon, number, "issue", event.booking, event.handed_by, event.handed_to, event.rounds,
-                event.issued_at,
+                event.issued_at, lot=event.lot,
             )  # fmt: skip
         case WeaponReturned():
             return Entry(

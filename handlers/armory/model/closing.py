@@ -14,7 +14,7 @@ from handlers.armory.commands import CloseDay
 from handlers.armory.events import DayClosed
 from handlers.armory.model.people import who
 
-NAMED: Final = 2  # so many weapons are named; a reason is a short text
+NAMED: Final = 2  # so many are named; a reason is a short text
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,14 +26,29 @@ class Out:
     holder: UUID
 
 
+@dataclass(frozen=True, slots=True)
+class Loose:
+    """What is not done yet at the end of a range's day."""
+
+    out: Sequence[Out] = ()
+    unexplained: Sequence[UUID] = ()  # bookings whose cartridges do not add up
+
+
 class WeaponsStillOut(Rejected):
     """{count} of the range's weapons are out still: {named}."""
 
 
-def close_day(out: Sequence[Out], asked: CloseDay, given: Given) -> Sequence[Event]:
+class CartridgesUnexplained(Rejected):
+    """The cartridges of {count} bookings do not add up to their counted shots, and nobody has said why: {named}."""
+
+
+def close_day(loose: Loose, asked: CloseDay, given: Given) -> Sequence[Event]:
+    out, unexplained = loose.out, loose.unexplained
     if out:
         named = [f"{one.weapon_type} {one.weapon} is with {one.holder}" for one in out[:NAMED]]
         if len(out) > NAMED:
             named.append(f"and {len(out) - NAMED} more")
         raise WeaponsStillOut(count=len(out), named=", ".join(named))
+    if unexplained:
+        raise CartridgesUnexplained(count=len(unexplained), named=", ".join(map(str, unexplained[:NAMED])))
     return [DayClosed(range=asked.range, closed_by=who(given), closed_at=given.at)]

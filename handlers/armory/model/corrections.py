@@ -13,7 +13,8 @@ from bus.message import Event
 from bus.service import Given
 from handlers.armory.commands import CorrectHandover
 from handlers.armory.events import HandoverCorrected
-from handlers.armory.model.custody import AmmunitionShort, BookingHoldsWeapon
+from handlers.armory.model.ammunition import AmmunitionShort
+from handlers.armory.model.custody import BookingHoldsWeapon
 from handlers.armory.model.fitness import Weapon, WeaponUnknown, restocked
 from handlers.armory.model.people import other_hand
 
@@ -29,7 +30,7 @@ class LastEntry:
     booking: UUID
     holder: UUID
     rounds: int  # that went along
-    rounds_fired: int  # that the return counted as fired; 0 for an issue
+    rounds_fired: int  # that the weapon's count has of it; 0 for an issue
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ class Page:
     weapon: Weapon | None
     last: LastEntry | None
     booking_holds_one: bool
-    rounds_in_stock: int
+    rounds_in_stock: int  # of the lot that was issued
 
 
 class EntryNotLast(Rejected):

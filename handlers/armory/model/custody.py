@@ -12,6 +12,7 @@ from bus.message import Event
 from bus.service import Given
 from handlers.armory.commands import IssueWeapon, ReturnWeapon
 from handlers.armory.events import WeaponIssued, WeaponReturned
+from handlers.armory.model.ammunition import Stocked, lot_for
 from handlers.armory.model.fitness import Weapon, WeaponUnknown, must_be_fit, restocked
 from handlers.armory.model.people import other_hand
 from handlers.armory.model.reservations import Reservation, Span, Taken
@@ -37,7 +38,7 @@ class Counter:
     reservation: Reservation | None  # as long as it is kept
     checked_in: bool
     booking_holds_one: bool
-    rounds_in_stock: int
+    stock: Sequence[Stocked]  # of the weapon's calibre
     taken: Taken  # units of its type, by other bookings, before this one's time begins
 
 
@@ -69,16 +70,12 @@ class ReservationOver(Rejected):
     """The time for which a weapon was reserved is over."""
 
 
-class AmmunitionShort(Rejected):
-    """{asked} cartridges {calibre} were asked for, and {in_stock} are in stock."""
-
-
 class WeaponNotOut(Rejected):
     """This weapon is not out for this booking."""
 
 
 class MoreReturnedThanIssued(Rejected):
-    """{returned} cartridges came back, and only {issued} were issued."""
+    """{returned} cartridges came back, those that would not fire among them, and only {issued} were issued."""
 
 
 def issue_weapon(counter: Counter, asked: IssueWeapon, given: Given) -> Sequence[Event]:
@@ -97,8 +94,7 @@ def issue_weapon(counter: Counter, asked: IssueWeapon, given: Given) -> Sequence
     if counter.booking_holds_one:
         raise BookingHoldsWeapon
     _check_time(counter, weapon, reservation, given.at)
-    if asked.rounds > counter.rounds_in_stock:
-        raise AmmunitionShort(asked=asked.rounds, calibre=weapon.calibre, in_stock=counter.rounds_in_stock)
+    lot = lot_for(counter.stock, weapon.calibre, asked.lot, asked.rounds, given.at)
     return [
         WeaponIssued(
             weapon=asked.weapon,
@@ -107,6 +103,7 @@ def issue_weapon(counter: Counter, asked: IssueWeapon, given: Given) -> Sequence
             handed_by=other_hand(given, reservation.person),
             rounds=asked.rounds,
             issued_at=given.at,
+            lot=lot,
         )
     ]
 
@@ -123,9 +120,10 @@ def _check_time(counter: Counter, weapon: Weapon, reservation: Reservation, at: 
 def return_weapon(loan: Loan | None, asked: ReturnWeapon, given: Given) -> Sequence[Event]:
     if loan is None or loan.booking != asked.booking:
         raise WeaponNotOut
-    if asked.rounds_returned > loan.rounds:
-        raise MoreReturnedThanIssued(returned=asked.rounds_returned, issued=loan.rounds)
-    fired = loan.rounds - asked.rounds_returned
+    back = asked.rounds_returned + asked.rounds_misfired
+    if back > loan.rounds:
+        raise MoreReturnedThanIssued(returned=back, issued=loan.rounds)
+    fired = loan.rounds - back
     return [
         WeaponReturned(
             weapon=asked.weapon,
@@ -134,6 +132,7 @@ def return_weapon(loan: Loan | None, asked: ReturnWeapon, given: Given) -> Seque
             taken_by=other_hand(given, loan.holder),
             rounds_returned=asked.rounds_returned,
             rounds_fired=fired,
+            rounds_misfired=asked.rounds_misfired,
             returned_at=max(given.at, loan.issued_at),  # a clock that stepped back makes no loan end before it began
         ),
         *restocked(loan.weapon, loan.weapon.after(fired)),

@@ -1,4 +1,4 @@
-"""The register of weapons and the ammunition in stock: how they grow."""
+"""The register of weapons, and how it grows."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from bus.errors import Rejected
 from bus.message import Event
 from bus.service import Given
-from handlers.armory.commands import AddWeapon, AddWeaponType, StockAmmunition
-from handlers.armory.events import AmmunitionStocked, WeaponAdded, WeaponTypeAdded, WeaponTypeStocked
+from handlers.armory.commands import AddWeapon, AddWeaponType
+from handlers.armory.events import WeaponAdded, WeaponTypeAdded, WeaponTypeStocked
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,3 @@ def add_weapon(register: Register, asked: AddWeapon, _given: Given) -> Sequence[
             units=kind.units + 1,
         ),
     ]
-
-
-def stock_ammunition(_state: None, asked: StockAmmunition, _given: Given) -> Sequence[Event]:
-    return [AmmunitionStocked(calibre=asked.calibre, rounds=asked.rounds)]

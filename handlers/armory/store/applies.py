@@ -6,7 +6,6 @@ from uuid import UUID
 
 from bus.connection import Connection
 from handlers.armory.events import (
-    AmmunitionStocked,
     HandoverCorrected,
     ReservationReleased,
     WeaponAdded,
@@ -17,6 +16,8 @@ from handlers.armory.events import (
     WeaponTypeStocked,
 )
 from handlers.armory.model.chain import BEGINNING, Entry, Handed, entry_of, linked
+from handlers.armory.store.ammunition import forget_adjustment, move_ammunition
+from handlers.armory.store.rounds import count_rounds
 
 
 async def weapon_type_added(connection: Connection, event: WeaponTypeAdded) -> None:
@@ -49,17 +50,6 @@ async def weapon_type_stocked(connection: Connection, event: WeaponTypeStocked) 
         """,
         event.weapon_type,
         event.units,
-    )
-
-
-async def ammunition_stocked(connection: Connection, event: AmmunitionStocked) -> None:
-    await connection.execute(
-        """
-        INSERT INTO ammunition AS a (calibre, rounds) VALUES ($1, $2)
-        ON CONFLICT (calibre) DO UPDATE SET rounds = a.rounds + excluded.rounds
-        """,
-        event.calibre,
-        event.rounds,
     )
 
 
@@ -111,26 +101,15 @@ async def handover_corrected(connection: Connection, event: HandoverCorrected) -
         await reopen_loan(connection, event)
         await move_ammunition(connection, event.weapon, -event.rounds)
         await count_rounds(connection, event.weapon, -event.rounds_not_fired)
-
-
-async def count_rounds(connection: Connection, weapon: UUID, fired: int) -> None:
-    """Counts rounds through a weapon, or takes back (negative) what was counted wrongly."""
-    await connection.execute(
-        """
-        UPDATE weapon
-        SET rounds_fired = rounds_fired + $2, rounds_since_service = greatest(0, rounds_since_service + $2)
-        WHERE weapon = $1
-        """,
-        weapon,
-        fired,
-    )
+        await forget_adjustment(connection, event.booking, event.weapon)
 
 
 async def end_loan(connection: Connection, event: HandoverCorrected) -> None:
     """The issue was none: everything is back, and nothing was fired."""
     await connection.execute(
         """
-        UPDATE loan SET returned_at = $2, taken_by = $3, rounds_returned = rounds_issued, rounds_fired = 0
+        UPDATE loan
+        SET returned_at = $2, taken_by = $3, rounds_returned = rounds_issued, rounds_fired = 0, rounds_written_off = 0
         WHERE weapon = $1 AND returned_at IS NULL
         """,
         event.weapon,
@@ -143,7 +122,8 @@ async def reopen_loan(connection: Connection, event: HandoverCorrected) -> None:
     """The return was none: the loan that the issue before it began goes on."""
     await connection.execute(
         """
-        UPDATE loan SET returned_at = NULL, taken_by = NULL, rounds_returned = NULL, rounds_fired = NULL
+        UPDATE loan
+        SET returned_at = NULL, taken_by = NULL, rounds_returned = NULL, rounds_fired = NULL, rounds_written_off = NULL
         WHERE weapon = $1 AND entry = (SELECT max(l.entry) FROM loan AS l WHERE l.weapon = $1)
         """,
         event.weapon,
@@ -171,8 +151,9 @@ async def last_link(connection: Connection, weapon: UUID) -> tuple[int, bytes]:
 async def put_entry(connection: Connection, entry: Entry, hash_: bytes) -> None:
     await connection.execute(
         """
-        INSERT INTO handover (weapon, entry, kind, booking, from_person, to_person, rounds, at, corrects, reason, hash)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+        INSERT INTO handover (weapon, entry, kind, booking, from_person, to_person, rounds, at, corrects, reason, hash,
+                              lot)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
         """,
         entry.weapon,
         entry.entry,
@@ -185,14 +166,15 @@ async def put_entry(connection: Connection, entry: Entry, hash_: bytes) -> None:
         entry.corrects,
         entry.reason,
         hash_,
+        entry.lot,
     )
 
 
 async def open_loan(connection: Connection, event: WeaponIssued, entry: int) -> None:
     await connection.execute(
         """
-        INSERT INTO loan (weapon, entry, booking, holder, issued_by, issued_at, rounds_issued)
-        VALUES ($1, $2, $3, $4, $5, $6, $7)
+        INSERT INTO loan (weapon, entry, booking, holder, issued_by, issued_at, rounds_issued, lot)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
         """,
         event.weapon,
         entry,
@@ -201,6 +183,7 @@ async def open_loan(connection: Connection, event: WeaponIssued, entry: int) -> 
         event.handed_by,
         event.issued_at,
         event.rounds,
+        event.lot,
     )
 
 
@@ -218,7 +201,8 @@ async def lengthen_reservation(connection: Connection, event: WeaponIssued) -> N
 async def close_loan(connection: Connection, event: WeaponReturned) -> None:
     await connection.execute(
         """
-        UPDATE loan SET returned_at = $2, taken_by = $3, rounds_returned = $4, rounds_fired = $5
+        UPDATE loan
+        SET returned_at = $2, taken_by = $3, rounds_returned = $4, rounds_fired = $5, rounds_written_off = $6
         WHERE weapon = $1 AND returned_at IS NULL
         """,
         event.weapon,
@@ -226,17 +210,5 @@ async def close_loan(connection: Connection, event: WeaponReturned) -> None:
         event.taken_by,
         event.rounds_returned,
         event.rounds_fired,
-    )
-
-
-async def move_ammunition(connection: Connection, weapon: UUID, rounds: int) -> None:
-    """Takes cartridges of a weapon's calibre out of stock (negative) or puts them back."""
-    await connection.execute(
-        """
-        UPDATE ammunition SET rounds = rounds + $2
-        WHERE calibre = (
-            SELECT t.calibre FROM weapon_type AS t JOIN weapon AS w USING (weapon_type) WHERE w.weapon = $1)
-        """,
-        weapon,
-        rounds,
+        event.rounds_misfired,
     )

@@ -13,10 +13,12 @@ from handlers.armory.commands import (
     ServiceWeapon,
     SetServiceInterval,
 )
-from handlers.armory.model.closing import Out
+from handlers.armory.events import UNNUMBERED
+from handlers.armory.model.closing import Loose, Out
 from handlers.armory.model.corrections import LastEntry, Page
 from handlers.armory.model.fitness import Bench, Fleet, Weapon
-from handlers.armory.store.loads import lock_ammunition, lock_weapon, lock_weapon_type
+from handlers.armory.store.ammunition import load_unexplained
+from handlers.armory.store.loads import lock_stock, lock_weapon, lock_weapon_type
 
 
 async def load_bench(connection: Connection, asked: QuarantineWeapon | ReleaseWeapon | ServiceWeapon) -> Bench:
@@ -45,6 +47,10 @@ async def load_fleet(connection: Connection, asked: SetServiceInterval) -> Fleet
     return Fleet(kind, tuple(Weapon(kind, *row) for row in rows))
 
 
+async def load_loose(connection: Connection, asked: CloseDay) -> Loose:
+    return Loose(await load_out(connection, asked), await load_unexplained(connection, asked.range))
+
+
 async def load_out(connection: Connection, asked: CloseDay) -> list[Out]:
     rows = await connection.fetch(
         """
@@ -60,24 +66,32 @@ async def load_out(connection: Connection, asked: CloseDay) -> list[Out]:
 
 async def load_page(connection: Connection, asked: CorrectHandover) -> Page:
     weapon = await lock_weapon(connection, asked.weapon)
-    rounds = 0 if weapon is None else await lock_ammunition(connection, weapon.calibre)
-    last = await load_last_entry(connection, asked.weapon)
+    stock = [] if weapon is None else await lock_stock(connection, weapon.calibre)
+    last, lot = await load_last_entry(connection, asked.weapon)
+    rounds = sum(one.rounds for one in stock if one.lot == lot)
     holds_one = last is not None and await holds_weapon(connection, last.booking)
     return Page(weapon, last, booking_holds_one=holds_one, rounds_in_stock=rounds)
 
 
-async def load_last_entry(connection: Connection, weapon: UUID) -> LastEntry | None:
+async def load_last_entry(connection: Connection, weapon: UUID) -> tuple[LastEntry | None, str]:
+    """The last entry, and the lot of the cartridges that its loan is about."""
     row = await connection.fetchrow(
         """
         SELECT h.entry, h.kind, h.at, h.corrects, h.booking, l.holder, h.rounds,
-               coalesce(l.rounds_fired, 0) AS rounds_fired
-        FROM handover AS h JOIN loan AS l ON l.weapon = h.weapon AND l.booking = h.booking
+               coalesce(l.rounds_fired + coalesce(r.adjusted, 0), 0) AS rounds_fired, coalesce(l.lot, $2) AS lot
+        FROM handover AS h
+        JOIN loan AS l ON l.weapon = h.weapon AND l.booking = h.booking
+        LEFT JOIN reckoning AS r ON r.booking = l.booking AND r.weapon = l.weapon
         WHERE h.weapon = $1
         ORDER BY h.entry DESC, l.entry DESC LIMIT 1
         """,
         weapon,
+        UNNUMBERED,
     )
-    return None if row is None else LastEntry(**row)
+    if row is None:
+        return None, UNNUMBERED
+    *said, lot = row
+    return LastEntry(*said), lot
 
 
 async def holds_weapon(connection: Connection, booking: UUID) -> bool:

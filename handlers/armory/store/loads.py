@@ -1,6 +1,6 @@
 """What is loaded from the armory's tables for a decision.
 
-Rows are locked in one order: weapon type, weapon, ammunition.
+Rows are locked in one order: weapon type, weapon, lots of a calibre.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from handlers.armory.commands import (
     IssueWeapon,
     ReturnWeapon,
 )
+from handlers.armory.model.ammunition import Stocked
 from handlers.armory.model.custody import Counter, Loan
 from handlers.armory.model.fitness import Weapon
 from handlers.armory.model.register import Register, WeaponType
@@ -69,7 +70,7 @@ async def load_reservation(connection: Connection, message: Closing | IssueWeapo
 
 async def load_counter(connection: Connection, asked: IssueWeapon) -> Counter:
     weapon = await lock_weapon(connection, asked.weapon)
-    rounds = 0 if weapon is None else await lock_ammunition(connection, weapon.calibre)
+    stock = [] if weapon is None else await lock_stock(connection, weapon.calibre)
     reservation = await load_reservation(connection, asked)
     row = await connection.fetchrow(
         """
@@ -87,7 +88,7 @@ async def load_counter(connection: Connection, asked: IssueWeapon) -> Counter:
         reservation=reservation,
         checked_in=row["checked_in"],
         booking_holds_one=row["booking_holds_one"],
-        rounds_in_stock=rounds,
+        stock=stock,
         taken=await load_taken_before(connection, asked.booking, weapon, reservation),
     )
 
@@ -150,15 +151,16 @@ async def lock_weapon(connection: Connection, weapon: UUID) -> Weapon | None:
     return None if row is None else Weapon(kind, *row)
 
 
-async def lock_ammunition(connection: Connection, calibre: str) -> int:
-    rounds = await connection.fetchval(
+async def lock_stock(connection: Connection, calibre: str) -> list[Stocked]:
+    rows = await connection.fetch(
         """
-        SELECT rounds FROM ammunition WHERE calibre = $1
+        SELECT lot, rounds, expires_at, recalled FROM lot WHERE calibre = $1
+        ORDER BY lot
         FOR UPDATE
         """,
         calibre,
     )
-    return rounds or 0
+    return [Stocked(*row) for row in rows]
 
 
 async def is_open(connection: Connection, booking: UUID) -> bool:

@@ -24,7 +24,9 @@ class Hearing:
     ) -> tuple[Event, ...]:
         """What the service says to a message; a refusal is raised, and nothing is written then."""
         async with self.connection.transaction():
-            if isinstance(message, Event):
+            others: list[Event] = []
+            if isinstance(message, Event) and type(message) in self.service.projects:
+                others.append(message)  # its own it has applied when it said them
                 await self._apply(message)
             said: Sequence[Event] = ()
             row = self.service.row(type(message))
@@ -33,7 +35,7 @@ class Hearing:
                 said = row.decide(state, message, Given(at=at, id=id_, correlation=id_, actor=by))  # type: ignore[assignment]
                 for event in said:
                     await self._apply(event)
-        self.log += [one for one in (message, *said) if isinstance(one, Event)]
+        self.log += [*others, *said]
         return tuple(said)
 
     async def replay(self, events: Sequence[Event]) -> None:

@@ -45,7 +45,7 @@ from tests.handlers.scenario import NOON
 
 
 async def in_stock(armory: Hearing) -> int:
-    rounds: int = await armory.connection.fetchval("SELECT rounds FROM ammunition WHERE calibre = '4.5 mm'")
+    rounds: int = await armory.connection.fetchval("SELECT rounds FROM lot WHERE calibre = '4.5 mm'")
     return rounds
 
 

@@ -6,11 +6,9 @@ import pytest
 from bus.errors import Rejected
 from handlers.armory.commands import CorrectHandover
 from handlers.armory.events import HandoverCorrected
+from handlers.armory.model.ammunition import AmmunitionShort
 from handlers.armory.model.corrections import CorrectionNotCorrected, EntryNotLast, LastEntry, Page, correct_handover
-from handlers.armory.model.custody import (
-    AmmunitionShort,
-    BookingHoldsWeapon,
-)
+from handlers.armory.model.custody import BookingHoldsWeapon
 from handlers.armory.model.fitness import WeaponUnknown
 from handlers.armory.model.people import HandedToOneself, NobodyAtTheCounter
 from tests.database import Database
@@ -96,7 +94,7 @@ def test_the_custody_book_is_not_corrected_against_the_rules(page: Page, actor: 
 
 
 async def in_stock(armory: Hearing) -> int:
-    rounds: int = await armory.connection.fetchval("SELECT rounds FROM ammunition WHERE calibre = '4.5 mm'")
+    rounds: int = await armory.connection.fetchval("SELECT rounds FROM lot WHERE calibre = '4.5 mm'")
     return rounds
 
 

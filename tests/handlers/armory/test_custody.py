@@ -6,11 +6,12 @@ import pytest
 from bus.errors import Rejected
 from handlers.armory.commands import IssueWeapon, ReturnWeapon
 from handlers.armory.events import (
+    UNNUMBERED,
     WeaponIssued,
     WeaponReturned,
 )
+from handlers.armory.model.ammunition import AmmunitionShort, Stocked
 from handlers.armory.model.custody import (
-    AmmunitionShort,
     BookingHoldsWeapon,
     Counter,
     Loan,
@@ -46,7 +47,7 @@ COUNTER = Counter(
     reservation=Reservation(ANNA, "air-rifle", DURING),
     checked_in=True,
     booking_holds_one=False,
-    rounds_in_stock=100,
+    stock=[Stocked(UNNUMBERED, 100)],
     taken=Taken(),
 )
 LOAN = Loan(booking(1), ANNA, rounds=40, issued_at=NOON, weapon=RIFLE)
@@ -63,6 +64,7 @@ def test_a_weapon_is_handed_by_the_armourer_to_the_shooter_it_is_kept_for() -> N
             handed_by=CARLA,
             rounds=40,
             issued_at=NOON,
+            lot=UNNUMBERED,
         )
     )
 
@@ -76,7 +78,7 @@ def test_a_weapon_is_handed_by_the_armourer_to_the_shooter_it_is_kept_for() -> N
         (replace(COUNTER, checked_in=False), NotCheckedIn),
         (replace(COUNTER, out=True), WeaponOut),
         (replace(COUNTER, booking_holds_one=True), BookingHoldsWeapon),
-        (replace(COUNTER, rounds_in_stock=39), AmmunitionShort),
+        (replace(COUNTER, stock=[Stocked(UNNUMBERED, 39)]), AmmunitionShort),
         (replace(COUNTER, reservation=Reservation(CARLA, "air-rifle", DURING)), HandedToOneself),
     ],
 )
@@ -90,7 +92,7 @@ def test_a_weapon_is_issued_by_a_person() -> None:
 
 
 def test_the_last_cartridges_in_stock_can_be_issued() -> None:
-    decided = given(replace(COUNTER, rounds_in_stock=40), actor=AT_COUNTER).when(issue_weapon, ISSUE)
+    decided = given(replace(COUNTER, stock=[Stocked(UNNUMBERED, 40)]), actor=AT_COUNTER).when(issue_weapon, ISSUE)
     assert decided.refusal is None
 
 

@@ -23,7 +23,7 @@ from handlers.armory.events import (
     WeaponServiced,
     WeaponTypeStocked,
 )
-from handlers.armory.model.closing import Out, WeaponsStillOut, close_day
+from handlers.armory.model.closing import Loose, Out, WeaponsStillOut, close_day
 from handlers.armory.model.fitness import (
     Bench,
     Fleet,
@@ -124,9 +124,11 @@ def test_a_limit_makes_unfit_what_has_fired_so_much(rounds: int | None, units: i
 
 def test_a_day_is_closed_once_all_weapons_are_back_and_otherwise_it_is_said_who_has_them() -> None:
     asked = CloseDay(range="club")
-    given([], actor=AT_COUNTER).when(close_day, asked).then(DayClosed(range="club", closed_by=CARLA, closed_at=NOON))
+    given(Loose(), actor=AT_COUNTER).when(close_day, asked).then(
+        DayClosed(range="club", closed_by=CARLA, closed_at=NOON)
+    )
     out = [Out(weapon(1), "air-rifle", ANNA), Out(weapon(2), "air-rifle", BORIS), Out(weapon(3), "x" * 64, ANNA)]
-    refused = given(out, actor=AT_COUNTER).when(close_day, asked)
+    refused = given(Loose(out), actor=AT_COUNTER).when(close_day, asked)
     refused.then_refused(WeaponsStillOut, count=3)
     assert refused.refusal is not None
     assert f"{weapon(1)} is with {ANNA}" in refused.refusal.reason

@@ -14,6 +14,7 @@ from handlers.armory.events import (
     WeaponTypeAdded,
     WeaponTypeStocked,
 )
+from handlers.armory.model.ammunition import stock_ammunition
 from handlers.armory.model.register import (
     Register,
     SerialKnown,
@@ -23,7 +24,6 @@ from handlers.armory.model.register import (
     WeaponTypeUnknown,
     add_weapon,
     add_weapon_type,
-    stock_ammunition,
 )
 from handlers.armory.model.reservations import Demand, Reservation, Span, Taken
 from handlers.armory.reactions import Closing, release, reserve
@@ -84,7 +84,7 @@ def test_a_weapon_is_not_entered_twice_nor_without_its_type(register: Register, 
 
 def test_cartridges_come_into_stock() -> None:
     asked = StockAmmunition(calibre="4.5 mm", rounds=500)
-    given(None).when(stock_ammunition, asked).then(AmmunitionStocked(calibre="4.5 mm", rounds=500))
+    given([]).when(stock_ammunition, asked).then(AmmunitionStocked(calibre="4.5 mm", rounds=500))
 
 
 def test_what_is_written_on_a_weapon_fits_into_the_sentences_told_of_it() -> None:
