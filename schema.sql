@@ -2056,8 +2056,16 @@ CREATE TABLE tracking.fingerprint (
     FOREIGN KEY (device, epoch) REFERENCES tracking.target_epoch ON DELETE CASCADE
 );
 
+-- How many entries of each segment of a gateway's journal are in the log, from its beginning. It moves in the
+-- transaction that records their shots.
+CREATE TABLE tracking.journal_segment (
+    segment uuid   PRIMARY KEY,
+    drained bigint NOT NULL CHECK (drained >= 0)
+) WITH (fillfactor = 50);
+
 GRANT USAGE ON SCHEMA tracking TO firingline_gateway;
 GRANT SELECT, INSERT, UPDATE, DELETE ON tracking.lane, tracking.target_epoch, tracking.fingerprint TO firingline_gateway;
+GRANT SELECT, INSERT, UPDATE, DELETE ON tracking.journal_segment TO firingline_gateway;
 
 -- Time-outs and search path of each role ----------------------------------------------------------------
 

@@ -49,7 +49,7 @@ async def _load(log: Settings, events: int, tell: Tell) -> None:
         async with connected(log.dsn("gateway")) as connection:
             for first in range(1 + number * TOGETHER, events + 1, LOADERS * TOGETHER):
                 shots = [_shot(number, one) for one in range(first, min(first + TOGETHER, events + 1))]
-                await record_shots(connection, producer.id, shots, f"device:target-{number}")
+                await record_shots(connection, producer.id, shots, [f"device:target-{number}"] * len(shots))
                 loaded += len(shots)
                 tell("filling the log", loaded, events)
 

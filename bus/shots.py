@@ -38,8 +38,10 @@ class Told:
     missing: list[tuple[int, int]]  # numbers below the highest that never came, as [from, to)
 
 
-async def record_shots(connection: Connection, producer: int, shots: Sequence[Shot], actor: str) -> list[Told]:
-    """Appends shots in a transaction of their own; repeated ones are counted and dropped."""
+async def record_shots(
+    connection: Connection, producer: int, shots: Sequence[Shot], actors: Sequence[str]
+) -> list[Told]:
+    """Appends shots, each with its actor, in the caller's transaction; repeated ones are counted and dropped."""
     if not shots:
         return []
     rows = await connection.fetch(
@@ -56,7 +58,7 @@ async def record_shots(connection: Connection, producer: int, shots: Sequence[Sh
         [one.number for one in shots],
         [uuid7() for _ in shots],
         [one.stream for one in shots],
-        [actor] * len(shots),
+        actors,
         [one.model_dump_json() for one in shots],
     )
     return [

@@ -116,6 +116,12 @@ BUSY: Final = Kind(
     "The range cannot take more now.",
     "Whether this came through is told by asking again with the same Idempotency-Key, after `Retry-After` seconds.",
 )
+JOURNAL_FULL: Final = Kind(
+    "journal-full",
+    503,
+    "The range has no room to keep more shots.",
+    "None of this was taken. Send it again after `Retry-After` seconds.",
+)
 DATABASE_AWAY: Final = Kind(
     "database-away", 503, "The range's database is away for the moment.", "Ask again after `Retry-After` seconds."
 )
@@ -143,7 +149,7 @@ KINDS: Final = (
     MALFORMED_BODY, MALFORMED_REQUEST, UNAUTHENTICATED, NOT_PERMITTED, NOT_FOUND, METHOD_NOT_ALLOWED, BODY_TOO_SLOW,
     COMMAND_REFUSED, FOREIGN_EPOCH, TOO_FAR_BACK, TOO_LARGE, UNSUPPORTED_MEDIA_TYPE, INVALID, KEY_CONFLICT,
     TOO_MANY_STREAMS, FAULT,
-    COMMAND_FAILED, BUSY, DATABASE_AWAY, AUTH_AWAY, VIEW_BEHIND, TOO_LONG, HTTP_VERSION,
+    COMMAND_FAILED, BUSY, JOURNAL_FULL, DATABASE_AWAY, AUTH_AWAY, VIEW_BEHIND, TOO_LONG, HTTP_VERSION,
 )  # fmt: skip
 
 

@@ -30,12 +30,13 @@ class TakesShots:
             raise Problem(NOT_PERMITTED, "The token is not bound to one lane.")
         [lane] = visit.caller.lanes
         visit.ports.must_append()
-        return json_response(await visit.ports.push_shots(await read(visit.request), device, lane))
+        told = await visit.ports.push_shots(await read(visit.request), device, lane)
+        return json_response(told, status=202 if told.kept else 200)
 
     @property
     def documented(self) -> Documented:
         return Documented(
             summary="Report shots. One that is known already counts once, whichever way it came.",
             body=PushedShots,
-            answers={200: PushResult},
+            answers={200: PushResult, 202: PushResult},
         )

@@ -15,9 +15,11 @@ from bus.backoff import full_jitter
 from gateway.tracking.address import Address
 from gateway.tracking.clock import DatabaseClock
 from gateway.tracking.frames import Scanner, Wrong
-from gateway.tracking.journal import Entry, Journal
-from gateway.tracking.recorder import Heard
+from gateway.tracking.greeting import Greeting
+from gateway.tracking.journal import Entry
 from gateway.tracking.shots import understand
+from gateway.tracking.spool import Part
+from gateway.tracking.ways import TCP
 
 CONNECT_WITHIN_S: Final = 5.0
 CHUNK_BYTES: Final = 16_384
@@ -30,9 +32,6 @@ RECONNECT_LONGEST_S: Final = 10.0
 COMPLAIN_EVERY_S: Final = 10.0
 
 log = structlog.get_logger(__name__)
-
-Part = tuple[list[Heard], list[Entry]]
-"""What a chunk of a target's stream held: shots, and frames to be kept as they came."""
 
 
 @dataclass(slots=True)
@@ -70,15 +69,13 @@ class FreeTarget:
         lane: str,
         face: str,
         clock: DatabaseClock,
-        journal: Journal,
-        put: Callable[[Sequence[Heard]], Awaitable[None]],
+        keep: Callable[[Sequence[Part]], Awaitable[None]],
     ) -> None:
         self._address = address
         self._lane = lane
         self._face = face
         self._clock = clock
-        self._journal = journal
-        self._put = put
+        self._keep = keep
         self._complaints = Complaints(address.device)
         self.connected = False
         self.counts = Counts()
@@ -107,7 +104,7 @@ class FreeTarget:
         try:
             await self._take_repeats(reader, scanner)
             while chunk := await _read(reader, writer):
-                await self._take([self._heard(chunk, scanner, live=True)])
+                await self._take(self._heard(chunk, scanner, live=True))
         except OSError as error:
             log.info("target.lost", device=self._address.device, error=repr(error))
         finally:
@@ -116,6 +113,7 @@ class FreeTarget:
 
     async def _take_repeats(self, reader: asyncio.StreamReader, scanner: Scanner) -> None:
         """What a target tells at once may be long past. It is taken together, so that the last dates the others."""
+        greeting = Greeting()
         parts: list[Part] = []
         ends_s = time.monotonic() + REPEATS_END_S
         while time.monotonic() < ends_s:
@@ -126,37 +124,36 @@ class FreeTarget:
                 break
             if not chunk:
                 break
-            parts.append(self._heard(chunk, scanner, live=False))
+            found = self._heard(chunk, scanner, live=False)
+            parts += found
+            if greeting.is_over((shot for part in found for shot in part.shots), time.monotonic()):
+                break
         await self._take(parts)
 
     async def _take(self, parts: Sequence[Part]) -> None:
-        """The shots first: a target repeats them if we stop here, but not every one does."""
-        shots = [one for heard, _ in parts for one in heard]
-        entries = [one for _, kept in parts for one in kept]
-        if shots:
-            await self._put(shots)
-        if entries:
-            await asyncio.to_thread(self._journal.keep, entries)
+        if parts:
+            await self._keep(parts)
 
-    def _heard(self, chunk: bytes, scanner: Scanner, *, live: bool) -> Part:
-        """The shots in a chunk, and the frames to be kept: theirs, and wrong ones."""
+    def _heard(self, chunk: bytes, scanner: Scanner, *, live: bool) -> list[Part]:
+        """The frames in a chunk that are to be kept: those of shots, and wrong ones."""
         at = self._clock.now()
-        device = self._address.device
         self.counts.bytes += len(chunk)
-        shots: list[Heard] = []
-        entries: list[Entry] = []
+        parts: list[Part] = []
         for one in scanner.feed(chunk):
             told = understand(one)
             if told is None:
                 continue
+            shots = []
             if isinstance(told, Wrong):
                 self.counts.wrong += 1
                 self._complaints.wrong(told)
             else:
                 self.counts.shots += 1
-                shots.append(Heard(device, self._lane, told, at, live, self._face))
-            entries.append(Entry.of(device, "tcp", at, one.raw, told))
-        return shots, entries
+                shots.append(told)
+            verdict = Entry.verdict_of(told)
+            entry = Entry(self._address.device, self._lane, TCP, at, one.raw, live, self._face, verdict=verdict)
+            parts.append(Part(entry, shots))
+        return parts
 
 
 async def _connect(address: Address) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

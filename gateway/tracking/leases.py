@@ -1,9 +1,15 @@
-"""Which gateway connects to a target: a lease each, all on one connection, which takes them with it when it ends."""
+"""Which gateway connects to a target: a lease each, all on one connection, which takes them with it when it ends.
+
+With the database away nobody can say whose a lease is. Who had it goes on: two who read one target do no harm, since a
+shot counts once, whereas a target that nobody reads loses what it cannot store. Once the database is back the lease is
+taken again, or given up to who was quicker.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -22,6 +28,7 @@ RENEW_EVERY_S: Final = 3.0
 ANSWER_WITHIN_S: Final = 3.0  # so that a lease is given up here before it has run out there
 ASK_AGAIN_S: Final = 1.0
 RECONNECT_LONGEST_S: Final = 2.0
+TAKE_AGAIN_WITHIN_S: Final = LASTS.total_seconds() + 2.0  # our own connection may seem alive to the server as long
 
 log = structlog.get_logger(__name__)
 
@@ -32,6 +39,7 @@ class Held:
 
     name: str
     fence: int
+    connection: Connection  # on which it was taken; it is ours for sure for as long as that lives
     lost: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -68,7 +76,6 @@ class Leases:
                 log.warning("leases.not-renewed", held=len(self._held), error=repr(error))
             finally:
                 self._connection = None
-                self._lose(self._held)
                 await close(connection)
 
     @asynccontextmanager
@@ -98,11 +105,11 @@ class Leases:
                     raise
                 return None
         # A lease taken on a connection that has ended meanwhile has ended with it.
-        return None if fence is None or self._connection is not connection else Held(name, fence)
+        return None if fence is None or self._connection is not connection else Held(name, fence, connection)
 
     async def _give_back(self, held: Held) -> None:
         async with self._talking:
-            if self._connection is None:
+            if self._connection is None or held.connection is not self._connection:
                 return
             try:
                 await self._connection.execute(
@@ -116,10 +123,25 @@ class Leases:
     async def _renew_all(self, connection: Connection) -> None:
         ended = asyncio.Event()
         connection.add_termination_listener(lambda *_: ended.set())
-        while not await set_within(ended, RENEW_EVERY_S):
+        give_up_s = time.monotonic() + TAKE_AGAIN_WITHIN_S
+        unsure = True
+        while not await set_within(ended, ASK_AGAIN_S if unsure else RENEW_EVERY_S):
             async with self._talking:
-                await self._renew(connection, list(self._held))
+                unsure = await self._take_again(connection)
+                await self._renew(connection, [one for one in self._held if one.connection is connection])
+                if unsure and time.monotonic() > give_up_s:
+                    self._lose({one for one in self._held if one.connection is not connection})
         log.warning("leases.connection-lost", held=len(self._held))
+
+    async def _take_again(self, connection: Connection) -> bool:
+        """Whether there are some left that were taken on an earlier connection, and are not ours again."""
+        for held in [one for one in self._held if one.connection is not connection]:
+            fence = await connection.fetchval(
+                "SELECT fence FROM bus.take_lease($1, $2, $3)", held.name, self._holder, LASTS, timeout=ANSWER_WITHIN_S
+            )
+            if fence is not None:
+                held.fence, held.connection = fence, connection
+        return any(one.connection is not connection for one in self._held)
 
     async def _renew(self, connection: Connection, held: list[Held]) -> None:
         rows = await connection.fetch(

@@ -45,20 +45,24 @@ class PushResult(BaseModel):
 
     recorded: int
     repeated: int
+    kept: int = Field(default=0, description="safely on the gateway's disk, and recorded later: the log is away")
     ignored: int = Field(description="frames that tell of no shot")
 
 
 @dataclass(frozen=True, slots=True)
 class Pushed:
-    """A body, understood: its shots, how many frames told of none, and the raw bytes that each part came in."""
+    """A body, understood: how many frames told of no shot, and the others: their bytes, what is wrong, their shots."""
 
-    shots: list[Sighted]
     ignored: int
-    parts: list[tuple[bytes, Wrong | None]]
+    parts: list[tuple[bytes, Wrong | None, list[Sighted]]]
+
+    @property
+    def shots(self) -> list[Sighted]:
+        return [shot for _, _, shots in self.parts for shot in shots]
 
     @property
     def wrong(self) -> Wrong | None:
-        return next((wrong for _, wrong in self.parts if wrong), None)
+        return next((wrong for _, wrong, _ in self.parts if wrong), None)
 
 
 def read(raw: bytes) -> Pushed:
@@ -69,7 +73,8 @@ def read(raw: bytes) -> Pushed:
     fields = read_fields(raw.strip()) if raw.strip().startswith(b"{") else None
     if fields is not None and "shots" in fields:
         known_by = sha256(raw).hexdigest()
-        return Pushed([_sighted(shot, known_by) for shot in body.parse(PushedShots, raw).shots], 0, [(raw, None)])
+        shots = [_sighted(shot, known_by) for shot in body.parse(PushedShots, raw).shots]
+        return Pushed(0, [(raw, None, shots)])
     return _frames(raw)
 
 
@@ -84,10 +89,9 @@ def _frames(raw: bytes) -> Pushed:
         raise Problem(MALFORMED_BODY, "There is no frame in it.")
     told = [understand(one) for one in found]
     return Pushed(
-        shots=[one for one in told if isinstance(one, Sighted)],
         ignored=sum(one is None for one in told),
         parts=[
-            (one.raw, meaning if isinstance(meaning, Wrong) else None)
+            (one.raw, None, [meaning]) if isinstance(meaning, Sighted) else (one.raw, meaning, [])
             for one, meaning in zip(found, told, strict=True)
             if meaning is not None
         ],

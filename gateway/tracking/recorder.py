@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
+from uuid import UUID
 
 import asyncpg
 import structlog
@@ -14,16 +16,20 @@ import structlog
 from bus.backoff import full_jitter
 from bus.connection import ACQUIRE_TIMEOUT_S, Connection, Pool, is_passing
 from bus.outbox import Producer
-from bus.shots import record_shots
+from bus.shots import Told, record_shots
+from bus.tasks import running
 from gateway.tracking.epoch_store import hold_lanes, remember, write_down
-from gateway.tracking.epochs import fired_at, set_clock
+from gateway.tracking.epochs import Epoch, Identity, fired_at, set_clock
+from gateway.tracking.journal_store import drained, forget, move
 from gateway.tracking.shots import Sighted
+from gateway.tracking.spool import Item, Part, Recorded, Spool
 from handlers.stats.events import ShotRecorded
 
 TOGETHER: Final = 1000
-WAITING: Final = 5000  # shots that may wait; then their targets are read no further
 RETRY_LONGEST_S: Final = 2.0
-BY_CONNECTION: Final = "service:gateway"  # on whose authority what we read ourselves is told
+ADOPT_EVERY_S: Final = 60.0
+ANSWER_WITHIN_S: Final = 2.0  # then who posted hears that it is kept
+GAPS_REMEMBERED: Final = 1000
 UNACCEPTABLE: Final = (
     asyncpg.DataError,
     asyncpg.IntegrityConstraintViolationError,
@@ -35,123 +41,207 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
-    """A shot on its way into the log. `live` means just fired, and not possibly repeated from a target's store."""
+class _Known:
+    """A shot whose identity is known."""
 
-    device: str
-    lane: str
+    item: Item
     shot: Sighted
-    received_at: datetime | None  # by the database's clock; None: when it is recorded
-    live: bool
-    face: str | None = None  # of the lane, where the target does not say
-
-
-@dataclass(frozen=True, slots=True)
-class Recorded:
-    """How many shots of a batch are new in the log, and how many were there already."""
-
-    recorded: int
-    repeated: int
+    epoch: Epoch
+    identity: Identity
+    received_at: datetime
 
 
 class Recorder:
-    """One queue for what the targets' connections hear; `record` is for who waits for the answer."""
+    """One reader of what is kept: everything goes into the log in the order in which it stands in the journal."""
 
-    def __init__(self, pool: Pool, producer: Producer, ring: Callable[[], None]) -> None:
+    def __init__(self, pool: Pool, producer: Producer, ring: Callable[[], None], spool: Spool) -> None:
         self._pool = pool
         self._producer = producer
         self._ring = ring
-        self._waiting: list[Heard] = []
-        self._came = asyncio.Event()
-        self._room = asyncio.Condition()
+        self._spool = spool
         self.recorded = 0
         self.repeated = 0
         self.refused = 0
-
-    async def put(self, heard: Sequence[Heard]) -> None:
-        """Takes shots to be recorded soon; waits while too many wait already."""
-        async with self._room:
-            await self._room.wait_for(lambda: len(self._waiting) < WAITING)
-            self._waiting += heard
-            self._came.set()
+        self.missing: dict[tuple[str, str], list[tuple[int, int]]] = {}  # by device and epoch
 
     async def run(self) -> None:
-        """Records what comes, until cancelled. While the database is away, shots wait and keep their order."""
-        while True:
-            await self._came.wait()
-            while self._waiting:
+        """Records what is kept, until cancelled. While the database is away it waits, and keeps its order."""
+        await self._adopt()
+        async with running(self._adopt_now_and_then()):
+            while True:
                 await self._record_next()
-            self._came.clear()
 
-    async def drained(self) -> None:
-        """Waits until nothing waits."""
-        async with self._room:
-            await self._room.wait_for(lambda: not self._waiting)
+    async def take(self, parts: Sequence[Part]) -> Recorded | None:
+        """Keeps parts, and tells what became of them; None: they are kept, and will be recorded later.
 
-    async def record(self, heard: Sequence[Heard], actor: str) -> Recorded:
-        """Records a batch in one transaction. A second time with the same shots changes nothing."""
-        async with self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection, connection.transaction():
-            told = await _record(connection, self._producer.id, heard, actor)
-        self.recorded += told.recorded
-        self.repeated += told.repeated
-        if told.recorded:
-            self._ring()
-        return told
+        Raises JournalFull or OSError if they cannot be kept, and what is UNACCEPTABLE for what will never be recorded.
+        """
+        items = await self._spool.keep(parts, answered=True)
+        try:
+            async with asyncio.timeout(ANSWER_WITHIN_S):
+                told = [await item.answer for item in items if item.answer is not None]
+        except TimeoutError:
+            for item in items:
+                if item.answer is not None:
+                    item.answer.cancel()
+            return None
+        return Recorded(sum(one.recorded for one in told), sum(one.repeated for one in told))
 
     async def _record_next(self) -> None:
-        batch = self._waiting[:TOGETHER]
+        items = await self._spool.next(TOGETHER)
         failures = 0
-        while True:
-            try:
-                await self.record(batch, BY_CONNECTION)
-            except UNACCEPTABLE:
-                if len(batch) > 1:
-                    batch = batch[: len(batch) // 2]  # its neighbours are not to blame
+        while items:
+            batch = items
+            while True:
+                try:
+                    await self._record(batch)
+                except UNACCEPTABLE as error:
+                    if len(batch) > 1:
+                        batch = batch[: len(batch) // 2]  # its neighbours are not to blame
+                        continue
+                    batch = [self._refused(batch[0], error)]
                     continue
-                self.refused += 1
-                log.exception("shot.refused", device=batch[0].device, raw=batch[0].shot.raw_sha256)
+                except Exception as error:
+                    if not (is_passing(error) or isinstance(error, asyncpg.PostgresError)):
+                        raise
+                    failures += 1
+                    wait_s = full_jitter(failures, longest_s=RETRY_LONGEST_S)
+                    waiting = self._spool.journal.undrained
+                    log.warning("shots.wait", waiting=waiting, error=repr(error), wait_s=round(wait_s, 2))
+                    await asyncio.sleep(wait_s)
+                    continue
+                break
+            self._spool.done(batch)
+            items = items[len(batch) :]
+
+    async def _record(self, items: Sequence[Item]) -> None:
+        """One transaction. A second time with the same items changes nothing."""
+        forgotten: list[UUID] = self._spool.journal.take_forgotten()
+        async with self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection, connection.transaction():
+            await forget(connection, forgotten)
+            fresh = await move(connection, items)
+            known = await _identified(connection, fresh)
+            answers = await _counted(connection, known)
+            told = await record_shots(
+                connection,
+                self._producer.id,
+                [_message(one) for one in known],
+                [one.item.part.entry.actor for one in known],
+            )
+        self._tell_missing(told)
+        recorded = sum(one.recorded for one in told)
+        self.recorded += recorded
+        self.repeated += sum(one.repeated for one in told)
+        if recorded:
+            self._ring()
+        for item in items:
+            item.tell(answers.get(item.place, Recorded(0, 0)))
+
+    def _refused(self, item: Item, error: Exception) -> Item:
+        """The same without its shots: it is passed over, and stays in the journal for as long as there is room."""
+        self.refused += 1
+        entry = item.part.entry
+        log.error("shot.refused", device=entry.device, raw=entry.sha256, error=repr(error))
+        item.fail(error)
+        return Item(Part(entry, ()), item.place)
+
+    def _tell_missing(self, told: Sequence[Told]) -> None:
+        for one in told:
+            key = one.device, one.epoch
+            before = self.missing.pop(key, [])
+            if not one.missing:
+                continue
+            self.missing[key] = one.missing
+            if _count(one.missing) > _count(before):
+                log.warning("shots.missing", device=one.device, epoch=one.epoch, numbers=one.missing[:10])
+        for key in list(self.missing)[:-GAPS_REMEMBERED]:
+            del self.missing[key]
+
+    async def _adopt(self) -> None:
+        """Sees to what another process, or this one in an earlier life, has kept and not recorded."""
+        adopted = await asyncio.to_thread(self._spool.journal.adopt)
+        failures = 0
+        while adopted:
+            try:
+                async with self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
+                    self._spool.journal.begin(await drained(connection, adopted))
             except Exception as error:
-                if not (is_passing(error) or isinstance(error, asyncpg.PostgresError)):
+                if not is_passing(error):
                     raise
                 failures += 1
-                wait_s = full_jitter(failures, longest_s=RETRY_LONGEST_S)
-                log.warning("shots.wait", waiting=len(self._waiting), error=repr(error), wait_s=round(wait_s, 2))
-                await asyncio.sleep(wait_s)
-                continue
-            break
-        async with self._room:
-            del self._waiting[: len(batch)]
-            self._room.notify_all()
+                log.warning("journal.waits", segments=len(adopted), error=repr(error))
+                await asyncio.sleep(full_jitter(failures, longest_s=RETRY_LONGEST_S))
+            else:
+                log.info("journal.adopted", segments=len(adopted))
+                self._spool.look_again()
+                return
+
+    async def _adopt_now_and_then(self) -> None:
+        while True:
+            await asyncio.sleep(ADOPT_EVERY_S)
+            await self._adopt()
 
 
-async def _record(connection: Connection, producer: int, heard: Sequence[Heard], actor: str) -> Recorded:
-    lanes = sorted({one.lane for one in heard})
+async def _identified(connection: Connection, items: Sequence[Item]) -> list[_Known]:
+    """Each shot's epoch and identity; what is new is remembered."""
+    heard = [(item, shot) for item in items for shot in item.part.shots]
+    if not heard:
+        return []
+    lanes = sorted({item.part.entry.lane for item, _ in heard})
     await hold_lanes(connection, lanes)
-    memories = await remember(connection, lanes, sorted({one.shot.number for one in heard}))
+    memories = await remember(connection, lanes, sorted({shot.number for _, shot in heard}))
     now: datetime = await connection.fetchval("SELECT clock_timestamp()")
     known = []
-    for one in heard:
-        epoch, identity = memories[one.lane].identify(one.device, one.shot)
-        received_at = one.received_at or now
-        set_clock(epoch, one.shot, received_at, live=one.live)
-        known.append((one, epoch, identity, received_at))
-    shots = [
-        ShotRecorded(
-            device=identity.device,
-            epoch=identity.epoch,
-            number=identity.number,
-            lane=one.lane,
-            kind=one.shot.kind,
-            miss=one.shot.miss,
-            x_um=one.shot.x_um,
-            y_um=one.shot.y_um,
-            elapsed_ms=one.shot.elapsed_ms,
-            received_at=fired_at(epoch, one.shot, received_at, live=one.live),
-            face=one.shot.face or one.face,
-            raw_sha256=one.shot.raw_sha256,
-        )
-        for one, epoch, identity, received_at in known
-    ]
+    for item, shot in heard:
+        entry = item.part.entry
+        epoch, identity = memories[entry.lane].identify(entry.device, shot)
+        received_at = entry.at or now
+        set_clock(epoch, shot, received_at, live=entry.live)
+        known.append(_Known(item, shot, epoch, identity, received_at))
     await write_down(connection, memories)
-    told = await record_shots(connection, producer, shots, actor)
-    return Recorded(sum(one.recorded for one in told), sum(one.repeated for one in told))
+    return known
+
+
+async def _counted(connection: Connection, known: Sequence[_Known]) -> dict[tuple[UUID, int], Recorded]:
+    """For those who wait for it: how many shots of each item are new, and how many are in the log already."""
+    if all(one.item.answer is None for one in known):
+        return {}
+    rows = await connection.fetch(
+        """
+        SELECT s.device, s.epoch, s.number
+        FROM (SELECT DISTINCT * FROM unnest($1::text[], $2::text[], $3::bigint[])) AS s (device, epoch, number)
+        JOIN bus.device_shots AS d ON d.device = s.device AND d.epoch = s.epoch AND d.seen @> s.number
+        """,
+        [one.identity.device for one in known],
+        [one.identity.epoch for one in known],
+        [one.identity.number for one in known],
+    )
+    there = {Identity(*row) for row in rows}
+    repeated: Counter[tuple[UUID, int]] = Counter()
+    recorded: Counter[tuple[UUID, int]] = Counter()
+    for one in known:
+        (repeated if one.identity in there else recorded)[one.item.place] += 1
+        there.add(one.identity)
+    return {place: Recorded(recorded[place], repeated[place]) for place in repeated | recorded}
+
+
+def _message(one: _Known) -> ShotRecorded:
+    shot, identity, entry = one.shot, one.identity, one.item.part.entry
+    return ShotRecorded(
+        device=identity.device,
+        epoch=identity.epoch,
+        number=identity.number,
+        lane=entry.lane,
+        kind=shot.kind,
+        miss=shot.miss,
+        x_um=shot.x_um,
+        y_um=shot.y_um,
+        elapsed_ms=shot.elapsed_ms,
+        received_at=fired_at(one.epoch, shot, one.received_at, live=entry.live),
+        face=shot.face or entry.face,
+        raw_sha256=shot.raw_sha256,
+    )
+
+
+def _count(gaps: Sequence[tuple[int, int]]) -> int:
+    return sum(end - begin for begin, end in gaps)

@@ -14,17 +14,20 @@ import structlog
 from bus.connection import ACQUIRE_TIMEOUT_S, Connection, Pool, is_passing
 from bus.outbox import Producer
 from bus.tasks import running, set_within, unless
-from gateway.problems import invalid
+from gateway.problems import JOURNAL_FULL, again_after, invalid
 from gateway.tracking import push
 from gateway.tracking.address import Address
 from gateway.tracking.clock import DatabaseClock
 from gateway.tracking.freetarget import Counts, FreeTarget
-from gateway.tracking.journal import Entry, Journal
+from gateway.tracking.journal import Entry, Journal, JournalFull
 from gateway.tracking.leases import Leases
-from gateway.tracking.recorder import Heard, Recorded, Recorder
+from gateway.tracking.recorder import Recorder
+from gateway.tracking.spool import Part, Spool
+from gateway.tracking.ways import HTTP, decode
 
 LOOK_EVERY_S: Final = 2.0
 DRAIN_S: Final = 1.0
+RETRY_AFTER_S: Final = 5
 
 log = structlog.get_logger(__name__)
 
@@ -69,16 +72,16 @@ class Tracking:
     ) -> None:
         self._pool = pool
         self._targets = targets
-        self._journal = journal
+        self._spool = Spool(journal, decode)
         self._clock = DatabaseClock()
         self._leases = Leases(dsn, "firingline-gateway", boot)
-        self.recorder = Recorder(pool, producer, ring)
+        self.recorder = Recorder(pool, producer, ring, self._spool)
         self._tasks: dict[Address, asyncio.Task[None]] = {}
         self._followed: dict[Address, tuple[Target, FreeTarget]] = {}
         self._complained: set[tuple[str, str]] = set()
 
     async def run(self, stopping: asyncio.Event) -> None:
-        """Follows the targets until `stopping` is set; what was heard by then is still recorded, if that is quick."""
+        """Follows the targets until `stopping` is set; what was kept by then is recorded now, if that is quick."""
         async with running(self.recorder.run(), self._leases.run(), self._clock.keep(self._pool)):
             try:
                 while not stopping.is_set():
@@ -88,34 +91,38 @@ class Tracking:
                 await self._unfollow(set(self._tasks))
             try:
                 async with asyncio.timeout(DRAIN_S):
-                    await self.recorder.drained()
+                    await self._spool.emptied()
             except TimeoutError:
-                log.warning("shots.left", advice="the targets repeat them at the next connection")
-        await asyncio.to_thread(self._journal.close)
+                log.warning("shots.left", entries=self._spool.journal.undrained, advice="the journal has them")
+        await asyncio.to_thread(self._spool.journal.close)
 
     async def push(self, raw: bytes, device: str, lane: str) -> push.PushResult:
-        """Records what a device posted for its lane, and returns after COMMIT.
+        """Takes what a device posted for its lane, and returns once it is on the disk, or better in the log.
 
-        Raises Problem for what is wrong with it, and what `away.is_passing` recognises while the database is away:
-        posted again, nothing counts twice.
+        Raises Problem for what is wrong with it, and while there is no room for it. Posted again, nothing counts twice.
         """
         read = push.read(raw)
         at = self._clock.now()
-        kept = [Entry.of(device, "http", at, part, wrong) for part, wrong in read.parts]
-        await asyncio.to_thread(self._journal.keep, kept)
-        if read.wrong is not None:
-            raise push.refused(read.wrong)
         live = len(read.shots) == 1
-        heard = [Heard(device, lane, shot, None, live) for shot in read.shots]
-        told = await self._record(heard, device) if heard else Recorded(0, 0)
-        return push.PushResult(recorded=told.recorded, repeated=told.repeated, ignored=read.ignored)
-
-    async def _record(self, heard: Sequence[Heard], device: str) -> Recorded:
+        parts = []
+        for frame, wrong, shots in read.parts:
+            verdict = "refused" if read.wrong and not wrong else Entry.verdict_of(wrong)
+            entry = Entry(device, lane, HTTP, at, frame, live, actor=f"device:{device}", verdict=verdict)
+            parts.append(Part(entry, () if read.wrong else shots))
         try:
-            return await self.recorder.record(heard, f"device:{device}")
+            if read.wrong is not None:
+                await self._spool.keep(parts)
+                raise push.refused(read.wrong)
+            told = await self.recorder.take(parts)
+        except (JournalFull, OSError) as error:
+            log.exception("push.not-kept", device=device)
+            raise again_after(JOURNAL_FULL, RETRY_AFTER_S) from error
         except asyncpg.ProgramLimitExceededError as error:
             detail = "These numbers leave too many gaps to be a device's own."
             raise invalid({"pointer": "#/shots", "detail": detail}) from error
+        if told is None:
+            return push.PushResult(recorded=0, repeated=0, kept=len(read.shots), ignored=read.ignored)
+        return push.PushResult(recorded=told.recorded, repeated=told.repeated, ignored=read.ignored)
 
     def status(self) -> list[TargetStatus]:
         return [
@@ -154,7 +161,7 @@ class Tracking:
         )
 
     def _follow(self, address: Address, target: Target) -> None:
-        connection = FreeTarget(address, target.lane, target.discipline, self._clock, self._journal, self.recorder.put)
+        connection = FreeTarget(address, target.lane, target.discipline, self._clock, self._keep)
         self._followed[address] = target, connection
         self._tasks[address] = asyncio.create_task(self._under_lease(address, connection))
 
@@ -167,6 +174,9 @@ class Tracking:
         for ended in await asyncio.gather(*tasks, return_exceptions=True):
             if isinstance(ended, Exception):
                 log.error("target.failed", error=repr(ended))
+
+    async def _keep(self, parts: Sequence[Part]) -> None:
+        await self._spool.keep_however_long(parts, lambda error: log.error("journal.no-room", error=repr(error)))
 
     async def _under_lease(self, address: Address, connection: FreeTarget) -> None:
         """Reads a target for as long as the lease for it is ours."""

@@ -17,7 +17,7 @@ def shots(*numbers: int, device: str = "d1", epoch: str = "e1") -> list[toy.Shot
 
 
 async def record(connection, gate, *told: toy.Shot):
-    return await record_shots(connection, gate.id, told, "device:d1")
+    return await record_shots(connection, gate.id, told, ["device:d1"] * len(told))
 
 
 async def recorded(connection, device: str = "d1", epoch: str = "e1") -> list[int]:

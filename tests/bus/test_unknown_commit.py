@@ -128,9 +128,9 @@ async def test_shots_told_again_after_an_unknown_commit_count_once(gateway, gate
     proxy.cut_answer_to("bus.record_shots(")
     async with far_pool.acquire() as connection:
         with pytest.raises(asyncpg.ConnectionDoesNotExistError):
-            await record_shots(connection, gate.id, shots, "device:d")
+            await record_shots(connection, gate.id, shots, ["device:d"] * len(shots))
     async with far_pool.acquire() as connection:
-        [told] = await record_shots(connection, gate.id, shots, "device:d")
+        [told] = await record_shots(connection, gate.id, shots, ["device:d"] * len(shots))
     assert (told.recorded, told.repeated) == (0, 5)
     assert len(await toy.logged(gateway, "booking.shot")) == 5
 

@@ -5,16 +5,18 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from hashlib import sha256
-from itertools import product
+from itertools import pairwise, product
 from pathlib import Path
 
 import pytest
 import structlog
 
+import bus.connection
+from bus.connection import Connection
 from bus.identity import uuid7
 from bus.tasks import running
 from gateway.tracking import freetarget
-from gateway.tracking.journal import read
+from gateway.tracking import leases as leases_module
 from gateway.tracking.leases import Leases
 from gateway.tracking.tracking import Tracking
 from handlers.stats.events import ShotRecorded
@@ -23,6 +25,7 @@ from simulation.shot_files import SAMPLES, Shot, read_shots
 from simulation.target import Manners, Target
 from tests.gateway.tracking.conftest import Gateway, Lane
 
+CUT_OFF = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = $1"
 OUTSIDE_DATA = Path(__file__).parents[4] / "shared" / "data"
 
 
@@ -51,14 +54,8 @@ async def following(gateway: Gateway, *targets: Target) -> AsyncIterator[Trackin
         Lane(f"lane-{n}", "air-pistol-10m", f"freetarget://target-{n}@127.0.0.1:{target.port}")
         for n, target in enumerate(targets, 1)
     ]
-    tracking = gateway.tracking()
-    stopping = asyncio.Event()
-    async with asyncio.TaskGroup() as group:
-        group.create_task(tracking.run(stopping))
-        try:
-            yield tracking
-        finally:
-            stopping.set()
+    async with gateway.at_work() as tracking:
+        yield tracking
 
 
 @pytest.fixture(autouse=True)
@@ -85,7 +82,7 @@ async def test_what_a_target_shoots_is_in_the_log(gateway: Gateway, firmware: Fi
     assert {(shot.device, shot.lane, shot.face) for shot in found} == {("target-1", "lane-1", "air-pistol-10m")}
     braced = [frame[frame.index(b"{") : frame.index(b"}") + 1] for frame in frames]
     assert [shot.raw_sha256 for shot in found] == [sha256(frame).hexdigest() for frame in braced]
-    assert [entry.raw for entry in read(gateway.home / "frames", gateway.home / "journal.key")] == braced
+    assert [entry.raw for entry in gateway.kept()] == braced
 
 
 async def test_scanned_targets_reach_the_log_to_the_micrometre(gateway: Gateway) -> None:
@@ -161,7 +158,7 @@ async def test_wrong_frames_are_counted_logged_now_and_then_and_kept(gateway: Ga
     assert status.counts.wrong == 50
     assert len(found) == 1
     assert len([one for one in logs if one["event"] == "frame.wrong"]) == 1
-    kept = list(read(gateway.home / "frames", gateway.home / "journal.key"))
+    kept = gateway.kept()
     assert [entry.raw for entry in kept if entry.verdict == "wrong: x is no number"] == [wrong] * 50
 
 
@@ -175,6 +172,23 @@ async def test_shots_are_timed_by_the_databases_clock(gateway: Gateway) -> None:
         _, found = await recorded(gateway, 2)
         after = await gateway.now()
     assert before <= found.received_at <= after
+
+
+async def test_a_target_that_never_pauses_is_not_held_up_for_its_greeting(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(freetarget, "QUIET_S", 60.0)
+    monkeypatch.setattr(freetarget, "REPEATS_END_S", 60.0)
+    async with Target() as target:
+        await target.play(shots(5), 0.01)
+        async with following(gateway, target):
+            await target.has_client()
+            await asyncio.sleep(0.1)
+            await target.play(shots(4, first=6), 0.1)
+            found = await recorded(gateway, 9)
+    assert [shot.number for shot in found] == list(range(1, 10))
+    apart_s = [(b.received_at - a.received_at).total_seconds() for a, b in pairwise(found)]
+    assert max(apart_s[:4]) < 0.1, "what was repeated is dated by what came live"
 
 
 async def test_many_targets_are_read_at_once(gateway: Gateway) -> None:
@@ -332,15 +346,46 @@ async def test_a_lease_is_one_gateways_at_a_time(gateway: Gateway) -> None:
         await waiting
 
 
-async def test_a_lease_is_lost_with_its_connection(gateway: Gateway) -> None:
-    leases = Leases(gateway.database.url("gateway"), "one", uuid7())
+async def test_a_lease_goes_on_without_its_connection_and_is_taken_again(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leases_module, "ASK_AGAIN_S", 0.01)
+    leases, other = (Leases(gateway.database.url("gateway"), name, uuid7()) for name in ("one", "other"))
     admin = await gateway.database.connect("postgres")
     async with running(leases.run()), leases.holding("target:t") as held:
-        await admin.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'one/leases'"
-        )
-        await held.lost.wait()
-        await _hold_once(leases)
+        await admin.execute(CUT_OFF, "one/leases")
+
+        async def taken_again() -> bool:
+            return held.fence == 2
+
+        await until(taken_again)
+        assert not held.lost.is_set()
+        async with running(other.run()):
+            waiting = asyncio.create_task(_hold_once(other))
+            await asyncio.sleep(0.1)
+            assert not waiting.done()
+            waiting.cancel()
+    await admin.close()
+
+
+async def test_a_lease_that_another_took_meanwhile_is_lost(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leases_module, "ASK_AGAIN_S", 0.01)
+    monkeypatch.setattr(leases_module, "TAKE_AGAIN_WITHIN_S", 0.1)
+    leases, other = (Leases(gateway.database.url("gateway"), name, uuid7()) for name in ("one", "other"))
+    may_connect = asyncio.Event()
+    admin = await gateway.database.connect("postgres")
+    async with running(leases.run(), other.run()), leases.holding("target:t") as held:
+
+        async def connect_later(dsn: str, application: str) -> Connection:
+            await may_connect.wait()
+            return await bus.connection.connect(dsn, application)
+
+        monkeypatch.setattr(leases_module, "connect", connect_later)
+        await admin.execute(CUT_OFF, "one/leases")
+        async with other.holding("target:t") as taken:
+            may_connect.set()
+            await held.lost.wait()
+            assert not taken.lost.is_set()
     await admin.close()
 
 

@@ -42,7 +42,7 @@ class Range:
 
     async def shoot(self, *shots: ShotRecorded) -> None:
         async with self.gateway.acquire() as connection, connection.transaction():
-            await record_shots(connection, self.targets.id, list(shots), "service:gateway")
+            await record_shots(connection, self.targets.id, list(shots), ["service:gateway"] * len(shots))
 
     async def told(self, kind: type[Event], condition: str = "true") -> list[Event]:
         """The events of this kind in the log, once there is one that the condition holds for."""
