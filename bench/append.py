@@ -23,12 +23,11 @@ NUMBERS: Final = """\
 """
 ACCEPT: Final = f"""\
 {NUMBERS}\
-SELECT id, verdict FROM bus.accept(
-    :producer, ARRAY['person:' || :person::int || ' POST /v1/bookings'], ARRAY[:key::bigint::text],
-    ARRAY['\\x9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08'::bytea], ARRAY[uuidv7()],
-    ARRAY['booking.book-session'], ARRAY[1::smallint], ARRAY['booking:' || :booking::bigint],
-    ARRAY['{BODY}'::jsonb], ARRAY[uuidv7()], ARRAY['person:' || :person::int]);
-"""  # noqa: S608 - put together from this module alone
+SELECT bus.accept_new(
+    :producer, md5(:key::bigint::text)::uuid,
+    '\\x9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08'::bytea, uuidv7(), 'booking.book-session',
+    1::smallint, 'booking:' || :booking::bigint, '{BODY}'::jsonb, uuidv7(), 'person:' || :person::int);
+"""
 INSERT: Final = f"""\
 {NUMBERS}\
 \\set partition random(0, 63)
@@ -48,7 +47,6 @@ PLAIN_LOG: Final = """
     GRANT SELECT, INSERT ON plain.log TO PUBLIC;
 """
 WITHOUT_THE_MARK: Final = """
-    CREATE OR REPLACE FUNCTION bus.take_mark() RETURNS void LANGUAGE plpgsql AS 'BEGIN END';
     DO $$
     DECLARE
         one regclass;
@@ -61,7 +59,7 @@ WITHOUT_THE_MARK: Final = """
 
 
 async def append(server: Settings, size: Size, tell: Tell) -> Measured:
-    """Single commands through bus.accept, beside plain INSERTs into a table with the log's columns and indexes."""
+    """Single commands through bus.accept_new, beside plain INSERTs into a table with the log's columns and indexes."""
     tell("making a database", 0, 1)
     async with database(server, "append") as log:
         async with connected(log.admin_url) as admin:
@@ -71,7 +69,7 @@ async def append(server: Settings, size: Size, tell: Tell) -> Measured:
 
 
 async def append_mark(server: Settings, size: Size, tell: Tell) -> Measured:
-    """Single commands through bus.accept, beside the same in a database whose mark does nothing."""
+    """Single commands through bus.accept_new, beside the same in a database where no trigger takes the mark."""
     tell("making two databases", 0, 1)
     async with database(server, "marked") as marked, database(server, "unmarked") as unmarked:
         async with connected(unmarked.admin_url) as admin:

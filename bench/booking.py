@@ -71,7 +71,7 @@ async def _side_by_side(
             id_ = uuid7()
             command = BookSession.model_validate_json(json.dumps({**wish, "booking": str(id_)}))
             actor = f"person:{shooter.person}"
-            await together.book(Asked(f"{actor} POST {PATH}", str(id_), b"", id_, command, actor))
+            await together.book(Asked(id_, b"", id_, command, actor))
 
         try:
             for book in (client.book, at_once):  # before anything counts: every process plans its statements

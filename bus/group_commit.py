@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from itertools import takewhile
 from typing import Final, Literal
 from uuid import UUID
@@ -37,8 +38,7 @@ log = structlog.get_logger(__name__)
 class Asked:
     """A command at the gate: whose it is, and the key under which it may be asked again."""
 
-    scope: str  # the actor and the route that the key belongs to
-    key: str
+    key: UUID  # see `key_of`
     hash: bytes  # sha256 of the request's body
     id: UUID
     command: Command
@@ -164,17 +164,23 @@ class GroupCommit:
             raise
 
 
+def key_of(scope: str, key: str) -> UUID:
+    """What the log knows an idempotency key by: a digest of it and its scope, which is the actor and the route."""
+    return UUID(bytes=sha256(f"{scope}\n{key}".encode()).digest()[:16])
+
+
 async def accept_all(connection: Connection, producer: int, asked: Sequence[Asked]) -> list[Accepted]:
     """Appends commands and their keys in one transaction of their own."""
+    if len(asked) == 1 and await _accept_new(connection, producer, asked[0]):
+        return [Accepted(id=asked[0].id, verdict="accepted")]
     rows = await connection.fetch(
         """
         SELECT id, verdict FROM bus.accept(
-            $1, $2::text[], $3::text[], $4::bytea[], $5::uuid[], $6::text[], $7::smallint[], $8::text[], $9::jsonb[],
-            $10::uuid[], $11::text[])
+            $1, $2::uuid[], $3::bytea[], $4::uuid[], $5::text[], $6::smallint[], $7::text[], $8::jsonb[], $9::uuid[],
+            $10::text[])
         ORDER BY ordinal
         """,
         producer,
-        [one.scope for one in asked],
         [one.key for one in asked],
         [one.hash for one in asked],
         [one.id for one in asked],
@@ -187,6 +193,25 @@ async def accept_all(connection: Connection, producer: int, asked: Sequence[Aske
         timeout=APPEND_TIMEOUT_S,
     )
     return [Accepted(id=row["id"], verdict=row["verdict"]) for row in rows]
+
+
+async def _accept_new(connection: Connection, producer: int, one: Asked) -> bool:
+    """Appends a command that is alone; False, and nothing is done, if its key is known."""
+    accepted: bool = await connection.fetchval(
+        "SELECT bus.accept_new($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+        producer,
+        one.key,
+        one.hash,
+        one.id,
+        one.command.name,
+        one.command.version,
+        one.command.stream,
+        one.command.model_dump_json(),
+        one.command.correlation(one.id),
+        one.actor,
+        timeout=APPEND_TIMEOUT_S,
+    )
+    return accepted
 
 
 def _answer_all(together: Sequence[_Waiting], error: Exception) -> None:

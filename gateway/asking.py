@@ -11,7 +11,7 @@ from uuid import UUID
 from aiohttp import web
 from pydantic import create_model
 
-from bus.group_commit import Accepted, Asked, Overloaded
+from bus.group_commit import Accepted, Asked, Overloaded, key_of
 from bus.identity import uuid7
 from bus.message import Command
 from bus.outcomes import Outcome
@@ -45,8 +45,7 @@ class Asks:
         id_ = uuid7()
         command = self._command(parse(self.body, raw), visit, id_)
         asked = Asked(
-            scope=f"{visit.caller.actor} {visit.route.method} {visit.route.path}",
-            key=str(id_) if key is None else key,
+            key=id_ if key is None else key_of(f"{visit.caller.actor} {visit.route.method} {visit.route.path}", key),
             hash=sha256(f"{visit.request.path}\n".encode() + raw).digest(),
             id=id_,
             command=command,

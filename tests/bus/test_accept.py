@@ -5,7 +5,7 @@ import asyncio
 import asyncpg
 import pytest
 
-from bus.group_commit import Accepted, accept_all
+from bus.group_commit import Accepted, accept_all, key_of
 from bus.identity import uuid7
 from tests.bus import toy
 
@@ -40,7 +40,7 @@ async def test_the_same_key_with_another_body_conflicts(gateway, gate):
 
 async def test_keys_of_different_scopes_do_not_meet(gateway, gate):
     mine = toy.asked("a", 1, key="k")
-    yours = type(mine)("person:y POST /adds", "k", mine.hash, uuid7(), mine.command, "person:y")
+    yours = type(mine)(key_of("person:y POST /adds", "k"), mine.hash, uuid7(), mine.command, "person:y")
     await accept_all(gateway, gate.id, [mine])
     assert await accept_all(gateway, gate.id, [yours]) == [Accepted(yours.id, "accepted")]
 
@@ -86,17 +86,18 @@ async def test_sixteen_with_the_same_key_at_once_make_one_command(database, gate
 
 
 async def test_keys_are_taken_in_their_own_order_so_that_opposite_orders_do_not_deadlock(database, gateway, gate):
-    """Whoever asks for b and a waits for a, and holds nothing that the holder of a may want."""
+    """Whoever asks for both waits for the first, and holds nothing that the holder of the first may want."""
+    first, second = sorted("ab", key=lambda key: toy.asked("t", 1, key=key).key)
     other, watcher = await database.connect("gateway"), await database.connect("postgres")
     async with other.transaction():
-        await accept_all(other, gate.id, [toy.asked("t", 1, key="a")])
+        await accept_all(other, gate.id, [toy.asked("t", 1, key=first)])
         waiting = asyncio.create_task(
-            accept_all(gateway, gate.id, [toy.asked("t", 1, key="b"), toy.asked("t", 1, key="a")])
+            accept_all(gateway, gate.id, [toy.asked("t", 1, key=second), toy.asked("t", 1, key=first)])
         )
         async with asyncio.timeout(5):
             while not await watcher.fetchval("SELECT true FROM pg_locks WHERE NOT granted"):
                 assert not waiting.done()
-        await accept_all(other, gate.id, [toy.asked("t", 1, key="b")])
+        await accept_all(other, gate.id, [toy.asked("t", 1, key=second)])
     assert [answer.verdict for answer in await waiting] == ["repeated", "repeated"]
     for connection in (other, watcher):
         await connection.close()

@@ -55,7 +55,7 @@ async def open_gate(pool: Pool, gate, ring: Callable[[], None] = lambda: None) -
 
 def noted(text: str):
     plain = toy.asked("a", 1)
-    return type(plain)(plain.scope, plain.key, plain.hash, plain.id, Note(text=text), plain.actor)
+    return type(plain)(plain.key, plain.hash, plain.id, Note(text=text), plain.actor)
 
 
 async def test_what_comes_while_one_append_is_under_way_goes_together_into_the_next(pool, gateway, gate, counted):
@@ -111,7 +111,7 @@ async def test_one_bad_message_never_fails_its_neighbours(pool, gateway, gate, c
 
 async def test_an_id_that_is_in_use_is_refused_alone(pool, gateway, gate):
     first, thief, third = toy.asked("a", 1), toy.asked("a", 2), toy.asked("a", 3)
-    thief = type(first)(thief.scope, thief.key, thief.hash, first.id, thief.command, thief.actor)
+    thief = type(first)(thief.key, thief.hash, first.id, thief.command, thief.actor)
     async with open_gate(pool, gate) as commands:
         answers = await asyncio.gather(*(commands.accept(one) for one in (first, thief, third)), return_exceptions=True)
     assert [type(answer) for answer in answers] == [Accepted, Unacceptable, Accepted]
@@ -222,7 +222,7 @@ class Alarm(Command, name="booking.add", stream="tally:{text}", urgent=True):
 
 def alarmed(text: str):
     plain = noted(text)
-    return type(plain)(plain.scope, plain.key, plain.hash, plain.id, Alarm(text=text), plain.actor)
+    return type(plain)(plain.key, plain.hash, plain.id, Alarm(text=text), plain.actor)
 
 
 async def test_what_is_urgent_goes_before_what_waits_in_its_own_order(pool, gateway, gate, counted, monkeypatch):

@@ -268,7 +268,7 @@ async def test_the_same_writers_make_a_naive_reader_lose_events(database: Databa
 async def test_without_the_mark_the_reader_by_horizon_loses_events_too(database: Database, producer):
     admin = await database.connect("postgres")
     await admin.execute(
-        "CREATE OR REPLACE FUNCTION bus.take_mark() RETURNS void LANGUAGE plpgsql AS 'BEGIN RETURN; END'"
+        "CREATE OR REPLACE FUNCTION bus.take_mark() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'"
     )
     await admin.close()
     assert await loses(database, producer, read_by_horizon)

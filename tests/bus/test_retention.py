@@ -186,8 +186,8 @@ async def test_old_keys_are_forgotten_once_their_command_has_ended(database, boo
     await admin.execute("UPDATE bus.accepted SET at = at - interval '80 days' WHERE id = $1", pending.id)
     await declare(database, "accepted", 50)
     assert await retention.rotate_keys(booking) == 2
-    left = await admin.fetch("SELECT key FROM bus.accepted WHERE at < now() - interval '1 day'")
-    assert [row["key"] for row in left] == ["pending"]
+    left = await admin.fetch("SELECT id FROM bus.accepted WHERE at < now() - interval '1 day'")
+    assert [row["id"] for row in left] == [pending.id]
 
 
 async def test_one_at_a_time(booking, gateway):

@@ -12,7 +12,7 @@ import asyncpg
 from bus import answers
 from bus.connection import Connection
 from bus.errors import Later, Rejected
-from bus.group_commit import Asked
+from bus.group_commit import Asked, key_of
 from bus.identity import uuid7
 from bus.message import Command, Envelope, Event, Message
 from bus.outbox import Outbox, Producer, Said
@@ -190,8 +190,7 @@ def asked(tally: str, amount: int, *, key: str | None = None, id_: UUID | None =
     """A command at the gate; without a key, one that nobody repeats."""
     command = Add(tally=tally, amount=amount)
     return Asked(
-        scope="person:x POST /adds",
-        key=key or str(uuid7()),
+        key=uuid7() if key is None else key_of("person:x POST /adds", key),
         hash=sha256(content or command.model_dump_json().encode()).digest(),
         id=id_ or uuid7(),
         command=command,

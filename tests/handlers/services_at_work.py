@@ -51,7 +51,7 @@ class AtWork:
 
     async def ask(self, command: Command, actor: str, *, number: UUID | None = None) -> Outcome:
         number = number or uuid7()
-        await self.gate.accept(Asked(actor, str(number), b"", number, command, actor))
+        await self.gate.accept(Asked(number, b"", number, command, actor))
         outcome = await self.outcomes.wait(number, WAIT_S)
         assert outcome is not None, f"{command.name} had no outcome within {WAIT_S} s"
         return outcome

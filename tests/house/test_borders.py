@@ -263,7 +263,8 @@ async def test_nobody_moves_another_services_cursor(database):
 async def test_only_the_gateway_takes_what_clients_and_devices_say(database, role):
     connection = await database.connect(role)
     calls = (
-        "SELECT bus.accept(1, '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}')",
+        "SELECT bus.accept(1, '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}')",
+        "SELECT bus.accept_new(1, uuidv7(), '', uuidv7(), 'x', 1::smallint, 'x', '{}', uuidv7(), 'x')",
         "SELECT bus.record_shots(1, 'x', 1::smallint, '{}', '{}', '{}', '{}', '{}', '{}', '{}')",
     )
     for call in calls:

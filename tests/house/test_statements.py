@@ -75,7 +75,7 @@ async def test_a_wrong_column_a_wrong_type_and_a_foreign_table_are_noticed(datab
         ("SELECT colour FROM bus.outbox", "colour"),
         ("SELECT position FROM bus.outbox WHERE id = $1 AND position = $1", "operator does not exist"),
         ("DELETE FROM bus.outbox WHERE position = $1", "permission denied"),
-        ("SELECT bus.take_mark()", "permission denied"),
+        ("SELECT bus.set_retention('domain', 1)", "permission denied"),
     ):
         complaint = await refusal(connection, Statement("x.py", 1, text))
         assert complaint is not None, text

@@ -9,6 +9,8 @@ import pytest
 from click.testing import CliRunner
 
 from bus.errors import Refusal
+from bus.group_commit import key_of
+from bus.identity import uuid7
 from ops.cli import main
 from ops.credentials import Credential, load_or_make
 from ops.migrate import ROOT, bring_up_to_date, migrations
@@ -26,6 +28,7 @@ CREATE TABLE bus.migration (
 CREATE TABLE bus.lane (number integer);
 COMMIT;
 """
+FIRST_ID = uuid7()
 SECOND = "ALTER TABLE bus.lane ADD COLUMN width_m integer;"
 
 
@@ -136,6 +139,30 @@ async def test_data_of_one_version_survives_the_next(url: str, root: Path, crede
     assert [step.name for step in await bring_up_to_date(url, credentials, root=root)] == ["lanes_have_a_width"]
     assert await connection.fetchval("SELECT number FROM bus.lane WHERE width_m IS NULL") == 3
     await connection.close()
+
+
+async def test_a_key_that_the_first_version_accepted_is_known_to_this_one(
+    url: str, root: Path, credentials: dict[str, Credential]
+) -> None:
+    """Whoever asks again after an upgrade gets the first answer: migration 7 keeps the digests of the keys."""
+    for old in (root / "schema.sql", *(root / "migrations").iterdir()):
+        old.unlink()
+    for step in migrations():
+        (root / "migrations" / f"{step.number:04}_{step.name}.sql").write_text(step.script)
+        if step.number == 1:
+            await bring_up_to_date(url, credentials, root=root)
+            connection = await asyncpg.connect(url)
+            await connection.execute(
+                "INSERT INTO bus.accepted (scope, key, hash, id, actor, name, at) "
+                "VALUES ('person:x POST /v1/bookings', 'my key', 'h', $1, 'person:x', 'booking.book-session', now())",
+                FIRST_ID,
+            )
+    await bring_up_to_date(url, credentials, root=root)
+    rows = await connection.fetch("SELECT key, id, hash, actor FROM bus.accepted")
+    await connection.close()
+    assert [tuple(row) for row in rows] == [
+        (key_of("person:x POST /v1/bookings", "my key"), FIRST_ID, b"h", "person:x")
+    ]
 
 
 async def test_a_migration_that_fails_leaves_nothing_behind(

@@ -246,7 +246,7 @@ async def test_14_a_command_that_does_not_end_once(garden: Garden):
 async def test_14_a_command_that_no_client_heard_of_must_end_too(garden: Garden):
     command = uuid4()
     await garden.row(
-        "bus.accepted", scope="s", key="k", hash=b"", id=command, actor="person:x", name="booking.check-in", at=NOON
+        "bus.accepted", key=command, hash=b"", id=command, actor="person:x", name="booking.check-in", at=NOON
     )
     await garden.say("booking.check-in", "booking:x", {}, id_=command)
     assert not (await garden.check(14)).ok
