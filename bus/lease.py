@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
+import asyncpg
 import structlog
 
 from bus.connection import Connection
@@ -15,6 +16,7 @@ from bus.errors import LeaseLost
 LEASE_LASTS: Final = timedelta(seconds=10)
 RENEW_EVERY_S: Final = 3.0
 RETRY_EVERY_S: Final = 0.5
+LEASE_LOST: Final = "FL001"
 
 log = structlog.get_logger(__name__)
 
@@ -53,6 +55,13 @@ class Lease:
                 "SELECT bus.renew_lease($1, $2, $3)", self._name, self.fence, LEASE_LASTS
             ):
                 raise LeaseLost(self._name)
+
+    async def check(self, connection: Connection) -> None:
+        """Raises LeaseLost if it is somebody else's now; otherwise it stays ours until that transaction's end."""
+        try:
+            await connection.execute("SELECT bus.check_lease($1, $2)", self._name, self.fence)
+        except asyncpg.PostgresError as error:
+            raise (LeaseLost(self._name) if error.sqlstate == LEASE_LOST else error) from error
 
     async def release(self) -> None:
         await self._connection.execute("SELECT bus.release_lease($1, $2)", self._name, self.fence)

@@ -93,6 +93,18 @@ class ApplyMany:
     apply: Callable[[Connection, Sequence[Any]], Awaitable[None]]
 
 
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """Work with effects outside the database. Everything else a service does is in the database alone.
+
+    `run(office)` does it until it is cancelled, in one process at a time; it begins with what the tables say is to be
+    done, and says by messages what came of it. Neither a replay nor a rebuild runs it.
+    """
+
+    name: str
+    run: Callable[[Any], Awaitable[None]]
+
+
 @dataclass(frozen=True)
 class Service:
     """A service's table of contents."""
@@ -105,6 +117,7 @@ class Service:
     failed_as: type[CommandFailed]
     asks_itself: Sequence[type[Command]] = ()  # what it schedules
     kept_tables: frozenset[str] = field(default_factory=frozenset)  # not derived from events; a rebuild leaves them
+    outside: Sequence[Outside] = ()
 
     @property
     def role(self) -> str:

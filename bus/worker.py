@@ -21,8 +21,9 @@ from bus.lease import Lease
 from bus.maintenance import Maintenance
 from bus.observing import Observe, unobserved
 from bus.outbox import Outbox
+from bus.outside import Office, keep_doing
 from bus.producer import Registration
-from bus.service import Service
+from bus.service import Outside, Service
 from bus.tasks import running, set_after, set_within, unless
 from bus.trust import Trust
 
@@ -72,7 +73,7 @@ class Worker:
             await unless(stopping, self.registration.register())
         if stopping.is_set():
             return
-        async with running(self.registration.keep()):
+        async with running(self.registration.keep(), *(self._outside(work) for work in self._service.outside)):
             failures = 0
             while not stopping.is_set():
                 try:
@@ -86,6 +87,12 @@ class Worker:
                     await set_within(stopping, wait_s)
                 else:
                     failures = 0
+
+    async def _outside(self, work: Outside) -> None:
+        def office(lease: Lease) -> Office:
+            return Office(self._dsn, self._pool, self.outbox, self.bell, self.ringer.ring, lease)
+
+        await keep_doing(work, office, self._dsn, self.application, self._boot)
 
     async def _turn(self, stopping: asyncio.Event) -> None:
         """Takes the lease and works under it, until stopped, or until the lease or the database is lost."""

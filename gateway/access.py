@@ -38,6 +38,7 @@ class Owner(Enum):
 
     PERSON = "person"  # the person in the path is the caller
     BOOKING = "booking"  # the booking in the path is the caller's
+    REPORT = "report"  # the report in the path was ordered by the caller
     ROWS = "rows"  # the query behind the view keeps to what is the caller's
     BODY = "body"  # the person named in the body is the caller
 

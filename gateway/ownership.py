@@ -9,6 +9,7 @@ from gateway.problems import NOT_FOUND, Problem
 from gateway.routing import Visit
 from handlers.booking.commands import BookSession
 from handlers.booking.views.bookings import booking
+from handlers.stats.views.reports import report
 
 ACQUIRE_TIMEOUT_S = 2.0
 
@@ -23,12 +24,19 @@ async def must_own(visit: Visit) -> None:
             owns = visit.path["person"] == caller.person
         case Owner.BOOKING:
             owns = await _owns_booking(visit)
+        case Owner.REPORT:
+            owns = await _owns_report(visit)
         case Owner.ROWS | Owner.BODY:
             owns = True  # the query, or the command's own check, sees to it
         case _:
             assert_never(access.own)
     if not owns:
         raise Problem(NOT_FOUND)
+
+
+async def _owns_report(visit: Visit) -> bool:
+    async with visit.ports.pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
+        return await report(connection, visit.path["report"], visit.caller.viewer) is not None
 
 
 async def _owns_booking(visit: Visit) -> bool:

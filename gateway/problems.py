@@ -76,6 +76,16 @@ TOO_FAR_BACK: Final = Kind(
     "Too much has happened since.",
     "Read how the lane stands, and follow it from now on, without `Last-Event-ID`.",
 )
+REPORT_NOT_MADE: Final = Kind(
+    "report-not-made",
+    409,
+    "The report is not made yet.",
+    "`GET /v1/reports/{report}` tells how far it is. If it failed, `detail` says why, and "
+    "`POST /v1/reports/{report}/retry` tries it once more.",
+)
+REPORT_EXPIRED: Final = Kind(
+    "report-expired", 410, "The report's file is not kept any more.", "Order the report again."
+)
 TOO_LARGE: Final = Kind("body-too-large", 413, "The body is too large.", "Bodies have 64 KiB at most.")
 UNSUPPORTED_MEDIA_TYPE: Final = Kind(
     "unsupported-media-type",
@@ -147,7 +157,8 @@ HTTP_VERSION: Final = Kind("http-version", 505, "This speaks HTTP/1.0 and HTTP/1
 
 KINDS: Final = (
     MALFORMED_BODY, MALFORMED_REQUEST, UNAUTHENTICATED, NOT_PERMITTED, NOT_FOUND, METHOD_NOT_ALLOWED, BODY_TOO_SLOW,
-    COMMAND_REFUSED, FOREIGN_EPOCH, TOO_FAR_BACK, TOO_LARGE, UNSUPPORTED_MEDIA_TYPE, INVALID, KEY_CONFLICT,
+    COMMAND_REFUSED, REPORT_NOT_MADE, REPORT_EXPIRED, FOREIGN_EPOCH, TOO_FAR_BACK, TOO_LARGE, UNSUPPORTED_MEDIA_TYPE,
+    INVALID, KEY_CONFLICT,
     TOO_MANY_STREAMS, FAULT,
     COMMAND_FAILED, BUSY, JOURNAL_FULL, DATABASE_AWAY, AUTH_AWAY, VIEW_BEHIND, TOO_LONG, HTTP_VERSION,
 )  # fmt: skip

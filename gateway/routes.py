@@ -8,6 +8,7 @@ from gateway import views as read
 from gateway.access import ANYBODY, DEVICE, PUBLIC, Owner, only, own_or
 from gateway.asking import asks
 from gateway.board import ShowsBoard
+from gateway.downloads import Downloads
 from gateway.forwarding import Credentials, forwards
 from gateway.health import Live, Ready
 from gateway.live import Follows
@@ -27,8 +28,10 @@ from handlers.booking.views.lanes import CeaseFireView, LaneView, RangeView
 from handlers.booking.views.slots import SlotsView
 from handlers.payment import commands as payment
 from handlers.payment import views as payment_views
+from handlers.stats import commands as stats
 from handlers.stats.views.groups import GroupStatistics
 from handlers.stats.views.progress import Progress
+from handlers.stats.views.reports import ReportView
 from handlers.stats.views.results import SessionResult, ShotResult
 
 STAFF: Final[tuple[Role, ...]] = ("instructor", "armourer", "cashier", "admin")
@@ -236,6 +239,29 @@ RESULTS: Final = (
     shows("/v1/progress", read.progress, Progress, own_results, query=read.ProgressQuery, of="stats"),
 )  # fmt: skip
 
+REPORT: Final = "/v1/reports/{report}"
+own_report = own_or(Owner.ROWS, "admin")
+for_shooters = own_or(Owner.BODY, "instructor", "admin")
+
+REPORTS: Final = (
+    asks(
+        "POST", "/v1/session-cards", stats.OrderSessionCard, for_shooters, makes="report", person="person",
+        result=REPORT,
+    ),
+    asks(
+        "POST", "/v1/season-reports", stats.OrderSeasonReport, for_shooters, makes="report", person="person",
+        result=REPORT,
+    ),
+    asks(
+        "POST", "/v1/club-reports", stats.OrderClubReport, only("instructor", "analyst", "admin"), makes="report",
+        result=REPORT,
+    ),
+    shows("/v1/reports", read.own_reports, Listing[ReportView], ANYBODY, query=read.ReportsQuery, of="stats"),
+    shows(REPORT, read.report, ReportView, own_report, of="stats"),
+    Route("GET", REPORT + "/file", Downloads(), own_report),
+    asks("POST", REPORT + "/retry", stats.RetryReport, own_or(Owner.REPORT), result=REPORT),
+)  # fmt: skip
+
 DEVICES: Final = (
     forwards(
         "POST", "/v1/devices", "/devices", "Register a target for a lane; its secret is told this once.",
@@ -253,4 +279,4 @@ HEALTH: Final = (
     Route("GET", "/health/ready", Ready(), PUBLIC),
 )
 
-ROUTES: Final = (*PEOPLE, *BOOKINGS, *ARMOURY, *MONEY, *RESULTS, *DEVICES, *HEALTH)
+ROUTES: Final = (*PEOPLE, *BOOKINGS, *ARMOURY, *MONEY, *RESULTS, *REPORTS, *DEVICES, *HEALTH)

@@ -26,6 +26,7 @@ PATH_PARAMETERS: Final[Mapping[str, TypeAdapter[Any]]] = {
     "invoice": _ID,
     "session": _ID,
     "command": _ID,
+    "report": _ID,
     "range": _CODE,
     "lane": _CODE,
     "weapon_type": _CODE,

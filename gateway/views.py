@@ -16,6 +16,7 @@ from handlers.booking.views import bookings, lanes, slots
 from handlers.payment import views as payment
 from handlers.stats.views import groups
 from handlers.stats.views import progress as progress_views
+from handlers.stats.views import reports as reports_views
 from handlers.stats.views import results as results_views
 
 
@@ -80,6 +81,12 @@ class StatisticsQuery(Query):
     """How sure the intervals are to be."""
 
     confidence: float = Field(default=0.95, ge=0.5, le=0.999, description="The rate at which they hold the truth.")
+
+
+class ReportsQuery(Query):
+    """How many of your reports."""
+
+    limit: Limit = 50
 
 
 class ProgressQuery(History):
@@ -282,6 +289,17 @@ async def progress(look: Look[ProgressQuery]) -> progress_views.Progress | None:
     return await progress_views.progress(
         look.connection, person, query.since, query.until, query.discipline, split_at=query.split
     )
+
+
+async def own_reports(look: Look[ReportsQuery]) -> Listing[reports_views.ReportView]:
+    """List the reports that you ordered, the latest first."""
+    found = await reports_views.reports(look.connection, look.caller.viewer, look.query.limit)
+    return Listing(items=tuple(found))
+
+
+async def report(look: Look[Query]) -> reports_views.ReportView | None:
+    """Show how a report stands, and how far it is."""
+    return await reports_views.report(look.connection, look.path["report"], _everybody_or_own(look))
 
 
 def _person(look: Look[Query], named: UUID | None) -> UUID | None:

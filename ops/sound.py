@@ -17,8 +17,15 @@ GATEWAY_OWN: Final = 3  # bell, ringer, the leases of targets
 AUTH_POOL: Final = 8
 WORKER_POOL: Final = 3
 WORKER_OWN: Final = 4  # bell, ringer, lease, work
+REPORTS: Final = 3  # the lease of who makes them, and two that are being made
 CONNECTIONS_TOGETHER: Final = (
-    GATEWAY_READERS + GATEWAY_APPENDERS + GATEWAY_OWN + AUTH_POOL + WORKER_OWN + 4 * (WORKER_POOL + WORKER_OWN)
+    GATEWAY_READERS
+    + GATEWAY_APPENDERS
+    + GATEWAY_OWN
+    + AUTH_POOL
+    + WORKER_OWN
+    + 4 * (WORKER_POOL + WORKER_OWN)
+    + REPORTS
 )
 """What one gateway and five workers open at the most."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -10,6 +10,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from bus import answers
 from bus.fields import Code, Micrometres, Moment, Text
 from bus.message import Event
+
+ReportKind = Literal["session-card", "season-report", "club-report"]
+ReportFormat = Literal["pdf", "csv", "parquet"]
+LARGEST_REPORT_BYTES: Final = 32 * 1024 * 1024
 
 
 class ShotRecorded(Event, name="tracking.shot-recorded", stream="target:{device}", topic="telemetry"):
@@ -72,6 +76,47 @@ class SessionScored(Event, name="stats.session-scored", stream="session:{session
     started_at: Moment
     finished_at: Moment
     scored_at: Moment
+
+
+class ReportOrdered(Event, name="stats.report-ordered", stream="report:{report}"):
+    """A report is wanted; it will be made soon."""
+
+    report: UUID
+    kind: ReportKind
+    format: ReportFormat
+    person: UUID | None = Field(description="whom it is about; none for the whole club")
+    session: UUID | None
+    discipline: Code | None
+    since: Moment | None
+    until: Moment | None
+    time_zone: Text
+    ordered_by: UUID
+    ordered_at: Moment
+
+
+class ReportRetried(Event, name="stats.report-retried", stream="report:{report}"):
+    """A report that failed is to be made once more."""
+
+    report: UUID
+    retried_at: Moment
+
+
+class ReportMade(Event, name="stats.report-made", stream="report:{report}"):
+    """A report can be fetched until it expires. The file itself is kept outside the log."""
+
+    report: UUID
+    size_bytes: int = Field(ge=1, le=LARGEST_REPORT_BYTES)
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    made_at: Moment
+    expires_at: Moment
+
+
+class ReportFailed(Event, name="stats.report-failed", stream="report:{report}"):
+    """A report could not be made."""
+
+    report: UUID
+    reason: Text
+    failed_at: Moment
 
 
 class CommandRejected(answers.CommandRejected, name="stats.command-rejected", stream="{about}", rejects="command"):

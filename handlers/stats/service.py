@@ -2,12 +2,31 @@
 
 from __future__ import annotations
 
-from bus.service import ApplyMany, Hears, Service
+from bus.service import ApplyMany, Hears, Outside, Service
+from handlers.auth.events import PersonErased
 from handlers.booking.events import CeaseFireOrdered, FireResumed, SessionFinished, SessionStarted
-from handlers.stats.commands import PublishInterim
-from handlers.stats.events import CommandFailed, CommandRejected, InterimScored, SessionScored, ShotRecorded
+from handlers.stats.commands import (
+    OrderClubReport,
+    OrderSeasonReport,
+    OrderSessionCard,
+    PublishInterim,
+    RetryReport,
+)
+from handlers.stats.events import (
+    CommandFailed,
+    CommandRejected,
+    InterimScored,
+    ReportFailed,
+    ReportMade,
+    ReportOrdered,
+    ReportRetried,
+    SessionScored,
+    ShotRecorded,
+)
+from handlers.stats.model.reports import order_club_report, order_season_report, order_session_card, retry_report
 from handlers.stats.model.telling import tell, tell_what_changed
-from handlers.stats.store import cease_fires, folds, standings
+from handlers.stats.reports.office import make_reports
+from handlers.stats.store import cease_fires, folds, reports, standings
 
 
 def service() -> Service:
@@ -18,8 +37,12 @@ def service() -> Service:
             Hears(SessionStarted, standings.of_start, tell_what_changed),
             Hears(SessionFinished, standings.of_finish, tell_what_changed),
             Hears(PublishInterim, standings.of_session, tell),
+            Hears(OrderSessionCard, reports.card_wish, order_session_card),
+            Hears(OrderSeasonReport, reports.season_wish, order_season_report),
+            Hears(OrderClubReport, reports.club_wish, order_club_report),
+            Hears(RetryReport, reports.retry_wish, retry_report),
         ],
-        says=[InterimScored, SessionScored],
+        says=[InterimScored, SessionScored, ReportOrdered, ReportRetried, ReportMade, ReportFailed],
         applies={
             ShotRecorded: ApplyMany(folds.shots_recorded),
             SessionStarted: folds.session_started,
@@ -28,8 +51,15 @@ def service() -> Service:
             FireResumed: cease_fires.fire_resumed,
             InterimScored: folds.result_told,
             SessionScored: folds.result_told,
+            ReportOrdered: reports.ordered,
+            ReportRetried: reports.retried,
+            ReportMade: reports.made,
+            ReportFailed: reports.failed,
+            PersonErased: reports.forgotten,
         },
         rejected_as=CommandRejected,
         failed_as=CommandFailed,
         asks_itself=[PublishInterim],
+        kept_tables=frozenset({"report_progress", "report_file"}),
+        outside=[Outside("reports", make_reports)],
     )

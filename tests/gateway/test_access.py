@@ -67,6 +67,7 @@ ONLY = {
     "POST /v1/invoices/{invoice}/payments": "admin cashier",
     "POST /v1/invoices/{invoice}/refunds": "admin cashier",
     "GET /v1/trial-balance": "admin cashier",
+    "POST /v1/club-reports": "admin analyst instructor",
 }
 EVERYBODY = {
     "POST /v1/people",

@@ -113,7 +113,7 @@ def deviation(variance: float, n: int, confidence: float) -> Figure:
 def _outside(places: Numbers) -> np.typing.NDArray[np.intp]:
     """Which places could be corners: those not inside the polygon of the outermost ones in eight directions."""
     ends = np.array([places[np.argmax(places[:, 0] * right + places[:, 1] * up)] for right, up in EIGHT_DIRECTIONS])
-    inside = np.ones(len(places), dtype=np.bool_)
+    inside = np.full(len(places), bool((ends != ends[0]).any()))  # with all on one point there is no inside
     for a, b in zip(ends, np.roll(ends, -1, axis=0), strict=True):
         if (a != b).any():
             inside &= (b[0] - a[0]) * (places[:, 1] - a[1]) - (b[1] - a[1]) * (places[:, 0] - a[0]) > 0

@@ -1,77 +1,13 @@
 """The service in its worker, over a real log: from shots to results, and the tables again from the log alone."""
 
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
 from datetime import timedelta
 from uuid import UUID
 
-import pytest
-
-from bus.connection import Pool, connect_pool
-from bus.identity import uuid7
-from bus.message import Event
-from bus.outbox import Outbox
-from bus.producer import Registration
-from bus.service import Service
-from bus.shots import record_shots
-from bus.tasks import running
-from handlers.booking.service import service as booking
 from handlers.rebuild import verify
-from handlers.stats.events import InterimScored, SessionScored, ShotRecorded
+from handlers.stats.events import InterimScored, SessionScored
 from handlers.stats.service import service as stats
-from tests.database import Database
-from tests.handlers.services_at_work import WAIT_S, _worker, unsigned
+from tests.handlers.stats.at_work import Range
 from tests.handlers.stats.making import ceased, finished, shot, started
-
-
-@dataclass
-class Range:
-    """Stats at work, and what booking and the targets tell it."""
-
-    database: Database
-    booking: Pool
-    gateway: Pool
-    outbox: Outbox
-    targets: Registration
-
-    async def say(self, *events: Event) -> None:
-        async with self.booking.acquire() as connection, connection.transaction():
-            await self.outbox.say(connection, events, actor="service:booking", correlation=uuid7())
-
-    async def shoot(self, *shots: ShotRecorded) -> None:
-        async with self.gateway.acquire() as connection, connection.transaction():
-            await record_shots(connection, self.targets.id, list(shots), ["service:gateway"] * len(shots))
-
-    async def told(self, kind: type[Event], condition: str = "true") -> list[Event]:
-        """The events of this kind in the log, once there is one that the condition holds for."""
-        async with asyncio.timeout(WAIT_S):
-            while True:
-                rows = await self.gateway.fetch(
-                    f"SELECT body, {condition} AS found FROM bus.outbox WHERE name = $1 ORDER BY position", kind.name
-                )
-                if any(row["found"] for row in rows):
-                    return [kind.read(kind.version, row["body"]) for row in rows]
-                await asyncio.sleep(0.02)
-
-
-@pytest.fixture
-async def at_work(database: Database) -> AsyncIterator[Range]:
-    stopping = asyncio.Event()
-    async with AsyncExitStack() as stack:
-        worker = await _worker(stack, database, "stats", {}, {})
-        said_by = await connect_pool(database.url("booking"), "booking", most=2)
-        shot_by = await connect_pool(database.url("gateway"), "gateway", most=2)
-        registration = Registration(said_by, uuid7(), booking().may_append, unsigned)
-        targets = Registration(shot_by, uuid7(), [ShotRecorded.name], unsigned)
-        await registration.register()
-        await targets.register()
-        mute: Service = replace(booking(), applies={})  # its tables are no matter here
-        async with running(worker.run(stopping)):
-            yield Range(database, said_by, shot_by, Outbox(mute, registration), targets)
-        await said_by.close()
-        await shot_by.close()
 
 
 async def test_shots_become_interim_and_final_results(at_work: Range) -> None:
@@ -117,6 +53,5 @@ async def test_the_tables_are_the_same_when_replayed_from_the_log(at_work: Range
     await at_work.told(SessionScored, "body->'group'->>'shots' = '91'")
     await at_work.told(InterimScored, f"body->>'session' = '{UUID(int=3)}'")
     compared = await verify(at_work.database.url("postgres"), stats(), lambda _: None)
-    assert {one.table for one in compared} == {"cease_fire", "lane", "result", "session", "shot", "tally"}
-    assert all(one.rows for one in compared)
+    assert {one.table for one in compared if one.rows} == {"cease_fire", "lane", "result", "session", "shot", "tally"}
     assert [one for one in compared if not one.same] == []

@@ -217,3 +217,7 @@ def test_a_flyer_is_left_out_of_kuchnost_and_named_an_outlier() -> None:
 def test_about_one_clean_group_in_twenty_has_a_shot_named_an_outlier(n: int) -> None:
     groups = np.random.default_rng(n).normal(0, 1_000, (1_000, 2, n))
     assert sum(bool(outliers(Shots.of(*group)).indices) for group in groups) / 1_000 == pytest.approx(0.05, abs=0.03)
+
+
+def test_many_shots_in_one_place_have_no_extent():
+    assert describe([1_000] * 501, [-2_000] * 501).extreme_spread.value == 0

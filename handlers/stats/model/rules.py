@@ -1,0 +1,41 @@
+"""Stats' rules: each class is one, and the first line of its docstring is what is said when it is broken."""
+
+from __future__ import annotations
+
+from bus.errors import Rejected
+
+
+class PeopleOnly(Rejected):
+    """Only a person orders reports."""
+
+
+class SessionUnknown(Rejected):
+    """This shooter has no such session."""
+
+
+class TimeZoneUnknown(Rejected):
+    """{time_zone} is no time zone of the IANA database."""
+
+
+class PeriodBackwards(Rejected):
+    """The time of a report must end after it begins."""
+
+
+class PeriodTooLong(Rejected):
+    """A report covers {days} days at most."""
+
+
+class TooManyReports(Rejected):
+    """{most} of your reports are still to be made: wait for one of them."""
+
+
+class RangeBusy(Rejected):
+    """The range has {most} reports to make: ask again later."""
+
+
+class ReportUnknown(Rejected):
+    """There is no such report of yours."""
+
+
+class ReportNotFailed(Rejected):
+    """Only a report that failed is made once more."""
