@@ -1316,12 +1316,14 @@ CREATE TABLE booking.known_entitlement (
     PRIMARY KEY (person, weapon_class, during)
 );
 
--- How many units of each weapon type are fit for use, of armory.weapon-type-stocked.
+-- How many units of each weapon type are fit for use, and when some are kept for a service, of
+-- armory.weapon-type-stocked.
 CREATE TABLE booking.known_weapon_type (
-    weapon_type  text    PRIMARY KEY,
-    weapon_class text    NOT NULL,
-    title        text    NOT NULL,
-    units        integer NOT NULL CHECK (units >= 0)
+    weapon_type  text        PRIMARY KEY,
+    weapon_class text        NOT NULL,
+    title        text        NOT NULL,
+    units        integer     NOT NULL CHECK (units >= 0),
+    away         tstzrange[] NOT NULL
 );
 
 -- Which services have said yes to a booking so far, of auth.licence-validated and armory.weapon-reserved.
@@ -1405,7 +1407,7 @@ LEFT JOIN booking.known_settlement AS s USING (booking);
 
 -- When units of weapon types are taken, as the armoury counts them: by an active booking for its time, from when the
 -- weapon was handed out if that was earlier; and by whoever has a weapon out, in whatever state the booking is. One
--- that is out past its end is taken until it comes back.
+-- that is out past its end is taken until it comes back. One that is kept for a service is taken for its time.
 CREATE VIEW booking.weapons_taken AS
 SELECT b.weapon_type, b.during, false AS out
 FROM booking.booking AS b
@@ -1421,7 +1423,10 @@ WHERE b.weapon_type IS NOT NULL AND b.state IN ('checked-in', 'in-use')
 UNION ALL
 SELECT b.weapon_type, tstzrange(least(lower(b.during), c.issued_at), upper(b.during)), true
 FROM booking.known_custody AS c JOIN booking.booking AS b USING (booking)
-WHERE c.returned_at IS NULL AND b.weapon_type IS NOT NULL AND b.state NOT IN ('held', 'confirmed', 'checked-in', 'in-use');
+WHERE c.returned_at IS NULL AND b.weapon_type IS NOT NULL AND b.state NOT IN ('held', 'confirmed', 'checked-in', 'in-use')
+UNION ALL
+SELECT t.weapon_type, a.during, false
+FROM booking.known_weapon_type AS t, unnest(t.away) AS a (during);
 
 CREATE VIEW booking.entitlements AS
 SELECT e.person, e.weapon_class, e.during, e.expiry_foreseen FROM booking.known_entitlement AS e;
@@ -1443,7 +1448,7 @@ TO firingline_gateway;
 
 CREATE SCHEMA armory;
 
--- Types of weapons. `units` is how many are fit for use. Whoever decides on a reservation locks the type's row first,
+-- Types of weapons. `units` is how many are fit for use, `away` when some of these are kept for a service. Whoever decides on a reservation locks the type's row first,
 -- so that two requests never count on the same unit.
 CREATE TABLE armory.weapon_type (
     weapon_type  text    PRIMARY KEY,
@@ -1451,11 +1456,14 @@ CREATE TABLE armory.weapon_type (
     calibre      text    NOT NULL,
     title        text    NOT NULL,
     units        integer NOT NULL CHECK (units >= 0),
-    service_after_rounds integer CHECK (service_after_rounds > 0)  -- none: by rounds, no service is ever due
+    service_after_rounds integer CHECK (service_after_rounds > 0),  -- none: by rounds, no service is ever due
+    service_after_days   integer CHECK (service_after_days > 0),  -- none: nor by time
+    service_minutes      integer NOT NULL CHECK (service_minutes > 0),
+    away                 tstzrange[] NOT NULL
 );
 
 -- The register: every weapon the club has. The unique index also finds the units of a type. A weapon is fit for use
--- if it is not in quarantine and no service is due.
+-- if it is not in quarantine and no service is due: by its rounds, or because `service_due_at` is over (`overdue`).
 CREATE TABLE armory.weapon (
     weapon      uuid PRIMARY KEY,
     weapon_type text NOT NULL REFERENCES armory.weapon_type,
@@ -1463,7 +1471,17 @@ CREATE TABLE armory.weapon (
     quarantine  text,  -- why it is kept back, if it is
     rounds_fired         bigint NOT NULL CHECK (rounds_fired >= 0),
     rounds_since_service bigint NOT NULL CHECK (rounds_since_service >= 0),
-    UNIQUE (weapon_type, serial)
+    service_from   timestamptz,  -- when it was last serviced, or came; none: before that was written down
+    service_due_at timestamptz,
+    overdue        boolean   NOT NULL,
+    planned        tstzrange CHECK (
+        NOT isempty(planned) AND NOT lower_inf(planned) AND NOT upper_inf(planned)
+        AND lower_inc(planned) AND NOT upper_inc(planned)),
+    planned_work   text,
+    barrel         integer   NOT NULL CHECK (barrel > 0),  -- its first, second …
+    barrel_rounds  bigint    NOT NULL CHECK (barrel_rounds >= 0),
+    UNIQUE (weapon_type, serial),
+    CONSTRAINT weapon_planned CHECK (num_nulls(planned, planned_work) IN (0, 2))
 );
 
 -- Services of a weapon, counted 1, 2, 3 …, with the rounds it had fired by then. Entries are only ever added.
@@ -1475,7 +1493,19 @@ CREATE TABLE armory.service (
     rounds_since_service bigint      NOT NULL,
     serviced_by          uuid        NOT NULL,
     serviced_at          timestamptz NOT NULL,
+    barrel               integer     NOT NULL,
+    barrel_rounds        bigint,  -- by then; none: before that was written down
     PRIMARY KEY (weapon, number)
+);
+
+-- When ranges are open, of booking.range-set-up: services are planned for then.
+CREATE TABLE armory.known_hours (
+    range         text    NOT NULL,
+    time_zone     text    NOT NULL,
+    weekday       integer NOT NULL,
+    opens_minute  integer NOT NULL,
+    closes_minute integer NOT NULL,
+    PRIMARY KEY (range, weekday, opens_minute, closes_minute)
 );
 
 -- Days that were closed, with every weapon of the range back.
@@ -1652,7 +1682,9 @@ CREATE VIEW armory.weapons AS
     SELECT w.weapon, w.weapon_type, t.weapon_class, t.calibre, t.title, w.serial,
            l.holder AS out_with, l.booking AS out_for, l.issued_by, l.issued_at, l.rounds_issued,
            w.quarantine, w.rounds_fired, w.rounds_since_service, t.service_after_rounds,
-           w.rounds_since_service >= t.service_after_rounds IS TRUE AS service_due
+           w.overdue OR w.rounds_since_service >= t.service_after_rounds IS TRUE AS service_due,
+           t.service_after_days, w.service_due_at, lower(w.planned) AS planned_from, upper(w.planned) AS planned_until,
+           w.planned_work, w.barrel, w.barrel_rounds
     FROM armory.weapon AS w
     JOIN armory.weapon_type AS t USING (weapon_type)
     LEFT JOIN armory.loan AS l ON l.weapon = w.weapon AND l.returned_at IS NULL;
@@ -1664,7 +1696,8 @@ CREATE VIEW armory.reservations AS
     JOIN armory.weapon_type AS t USING (weapon_type)
     LEFT JOIN armory.known_booking AS k USING (booking);
 
--- Reservations that may come to nothing: at some moment of their time more are kept than there are units fit for use.
+-- Reservations that may come to nothing: at some moment of their time more are kept, for bookings and for services, than
+-- there are units fit for use.
 CREATE VIEW armory.reservations_beyond_stock AS
     SELECT r.booking, r.person, r.weapon_type, t.title, lower(r.during) AS starts_at, upper(r.during) AS ends_at,
            t.units, crowd.kept
@@ -1673,15 +1706,22 @@ CREATE VIEW armory.reservations_beyond_stock AS
     JOIN LATERAL (
         SELECT max((
             SELECT count(*) FROM armory.reservation AS o
-            WHERE o.weapon_type = r.weapon_type AND NOT o.released
-              AND o.during @> greatest(lower(i.during), lower(r.during)))) AS kept
-        FROM armory.reservation AS i
-        WHERE i.weapon_type = r.weapon_type AND NOT i.released AND i.during && r.during
+            WHERE o.weapon_type = r.weapon_type AND NOT o.released AND o.during @> m.moment
+        ) + (SELECT count(*) FROM unnest(t.away) AS a (during) WHERE a.during @> m.moment)) AS kept
+        FROM (
+            SELECT greatest(lower(i.during), lower(r.during)) AS moment
+            FROM armory.reservation AS i
+            WHERE i.weapon_type = r.weapon_type AND NOT i.released AND i.during && r.during
+            UNION ALL
+            SELECT greatest(lower(a.during), lower(r.during))
+            FROM unnest(t.away) AS a (during) WHERE a.during && r.during
+        ) AS m
     ) AS crowd ON crowd.kept > t.units
     WHERE NOT r.released AND upper(r.during) > now();
 
 CREATE VIEW armory.services AS
-    SELECT s.weapon, s.number, s.work, s.rounds_fired, s.rounds_since_service, s.serviced_by, s.serviced_at
+    SELECT s.weapon, s.number, s.work, s.rounds_fired, s.rounds_since_service, s.serviced_by, s.serviced_at, s.barrel,
+           s.barrel_rounds
     FROM armory.service AS s;
 
 CREATE VIEW armory.handovers AS
@@ -1698,7 +1738,7 @@ CREATE VIEW armory.loans AS
 GRANT USAGE ON SCHEMA armory TO firingline_armory, firingline_gateway;
 GRANT SELECT, INSERT, UPDATE, DELETE ON
     armory.weapon_type, armory.weapon, armory.lot, armory.reservation, armory.known_booking, armory.loan,
-    armory.known_lane, armory.known_score, armory.reckoning
+    armory.known_lane, armory.known_score, armory.known_hours, armory.reckoning
 TO firingline_armory;
 GRANT SELECT, INSERT ON armory.handover, armory.service, armory.day_closing, armory.explanation TO firingline_armory;
 GRANT SELECT ON

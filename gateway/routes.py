@@ -164,6 +164,8 @@ ARMOURY: Final = (
     asks("POST", "/v1/weapons/{weapon}/quarantine", armory.QuarantineWeapon, only("armourer", "admin")),
     asks("POST", "/v1/weapons/{weapon}/release", armory.ReleaseWeapon, only("armourer", "admin")),
     asks("POST", "/v1/weapons/{weapon}/services", armory.ServiceWeapon, only("armourer", "admin")),
+    asks("POST", "/v1/weapons/{weapon}/service-plan", armory.PlanService, only("armourer", "admin")),
+    asks("POST", "/v1/weapons/{weapon}/service-plan/cancel", armory.CancelServicePlan, only("armourer", "admin")),
     shows(
         "/v1/weapons/{weapon}/services", read.services, Listing[armory_views.Service], only("armourer", "admin"),
         of="armory",

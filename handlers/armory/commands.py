@@ -125,10 +125,12 @@ class ReleaseWeapon(Command, name="armory.release-weapon", stream="weapon:{weapo
 
 
 class SetServiceInterval(Command, name="armory.set-service-interval", stream="weapon-type:{weapon_type}"):
-    """Set after how many rounds weapons of a type must be serviced; none: they need not be."""
+    """Set after how many rounds, and how many days, weapons of a type must be serviced; none: they need not be."""
 
     weapon_type: Code
     rounds: Annotated[int, Field(ge=1, le=10_000_000)] | None
+    days: Annotated[int, Field(ge=1, le=3_660)] | None = None
+    minutes: Annotated[int, Field(ge=5, le=10_080, description="That a service takes.")] = 60
 
 
 class ServiceWeapon(Command, name="armory.service-weapon", stream="weapon:{weapon}", about="weapon"):
@@ -136,6 +138,35 @@ class ServiceWeapon(Command, name="armory.service-weapon", stream="weapon:{weapo
 
     weapon: UUID
     work: ServiceWork
+
+
+class PlanService(Command, name="armory.plan-service", stream="weapon:{weapon}", about="weapon"):
+    """Plan a service of a weapon, at a time or as soon as a unit can be spared while a range is open."""
+
+    weapon: UUID
+    work: ServiceWork = "inspected"
+    starts_at: Moment | None = None
+    minutes: Annotated[int, Field(ge=5, le=10_080)] | None = Field(
+        default=None, description="Left out: as long as a service of the type takes."
+    )
+
+
+class CancelServicePlan(Command, name="armory.cancel-service-plan", stream="weapon:{weapon}", about="weapon"):
+    """Give a planned service of a weapon up."""
+
+    weapon: UUID
+
+
+class PlanServiceAhead(Command, name="armory.plan-service-ahead", stream="weapon:{weapon}", about="weapon"):
+    """Plan the service of a weapon that will soon be due."""
+
+    weapon: UUID
+
+
+class FindServiceDue(Command, name="armory.find-service-due", stream="weapon:{weapon}", about="weapon"):
+    """See whether the time for a weapon's service is over."""
+
+    weapon: UUID
 
 
 class CloseDay(Command, name="armory.close-day", stream="day:{range}"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Final, Literal
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from bus import answers
 from bus.fields import Code, Moment, Rounds, Text
@@ -33,15 +33,27 @@ class WeaponAdded(Event, name="armory.weapon-added", stream="weapon:{weapon}"):
     weapon: UUID
     weapon_type: Code
     serial: Text
+    added_at: Moment | None = None
+    service_due_at: Moment | None = None
+
+
+class Away(BaseModel):
+    """A time in which a unit that is fit is kept for a planned service."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+    starts_at: Moment
+    ends_at: Moment
 
 
 class WeaponTypeStocked(Event, name="armory.weapon-type-stocked", stream="weapon-type:{weapon_type}"):
-    """How many units of a type are fit for use."""
+    """How many units of a type are fit for use, and when some of them are kept for a service."""
 
     weapon_type: Code
     weapon_class: Code
     title: Text
     units: int
+    away: tuple[Away, ...] = ()
 
 
 class AmmunitionStocked(Event, name="armory.ammunition-stocked", stream="ammunition:{calibre}"):
@@ -191,7 +203,7 @@ class HandoverCorrected(Event, name="armory.handover-corrected", stream="weapon:
 QuarantineReason = Literal["damaged", "malfunction", "incident", "recall", "inspection"]
 """Why a weapon is kept back."""
 
-ServiceWork = Literal["cleaned", "inspected", "repaired", "overhauled"]
+ServiceWork = Literal["cleaned", "inspected", "repaired", "overhauled", "rebarrelled"]
 """What was done at a service."""
 
 
@@ -213,10 +225,13 @@ class WeaponReleased(Event, name="armory.weapon-released", stream="weapon:{weapo
 
 
 class ServiceIntervalSet(Event, name="armory.service-interval-set", stream="weapon-type:{weapon_type}"):
-    """After how many rounds weapons of a type must be serviced."""
+    """After how many rounds and days weapons of a type must be serviced, and how long that takes."""
 
     weapon_type: Code
     rounds: int | None
+    days: int | None = None
+    minutes: int = 60
+    set_at: Moment | None = None
 
 
 class WeaponServiced(Event, name="armory.weapon-serviced", stream="weapon:{weapon}"):
@@ -228,6 +243,33 @@ class WeaponServiced(Event, name="armory.weapon-serviced", stream="weapon:{weapo
     rounds_since_service: int
     serviced_by: UUID
     serviced_at: Moment
+    barrel: int = Field(default=1, description="the weapon's first, second … barrel; a new one counts from nothing")
+    barrel_rounds: int | None = Field(default=None, description="fired through that barrel by then")
+    next_due_at: Moment | None = None
+
+
+class ServicePlanned(Event, name="armory.service-planned", stream="weapon:{weapon}"):
+    """A weapon is to be serviced at a time; until then it is handed out as before."""
+
+    weapon: UUID
+    work: ServiceWork
+    starts_at: Moment
+    ends_at: Moment
+    planned_by: UUID | None = Field(description="none: the armory itself, as it will soon be due")
+
+
+class ServicePlanCancelled(Event, name="armory.service-plan-cancelled", stream="weapon:{weapon}"):
+    """A planned service of a weapon was given up."""
+
+    weapon: UUID
+    cancelled_by: UUID
+
+
+class ServiceFellDue(Event, name="armory.service-fell-due", stream="weapon:{weapon}"):
+    """The time before which a weapon was to be serviced is over; it is not handed out before that is done."""
+
+    weapon: UUID
+    due_at: Moment
 
 
 class DayClosed(Event, name="armory.day-closed", stream="day:{range}"):

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from bus.message import Event
 from bus.service import Given
 from handlers.armory.events import ReservationReleased, WeaponRefused, WeaponReserved
-from handlers.armory.model.reservations import Demand, Reservation, Span, why_not
+from handlers.armory.model.reservations import Demand, Reservation, why_not
+from handlers.armory.model.times import Span
 from handlers.auth.events import LicenceValidated
 from handlers.booking.events import BookingCancelled, BookingRejected, NoShowReleased, SessionFinished
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bus.service import Hears, Service
 from handlers.armory import commands, events, reactions
-from handlers.armory.model import ammunition, closing, corrections, custody, fitness, reckoning, register
+from handlers.armory.model import ammunition, closing, corrections, custody, fitness, planning, reckoning, register
 from handlers.armory.store import ammunition as cartridges
 from handlers.armory.store import applies, bookkeeping, loads, projections, upkeep
 from handlers.auth.events import LicenceValidated
@@ -13,6 +13,7 @@ from handlers.booking.events import (
     BookingRejected,
     LaneOpened,
     NoShowReleased,
+    RangeSetUp,
     SessionFinished,
     ShooterCheckedIn,
 )
@@ -41,6 +42,10 @@ def service() -> Service:
             Hears(commands.ReleaseWeapon, bookkeeping.load_bench, fitness.release_weapon),
             Hears(commands.SetServiceInterval, bookkeeping.load_fleet, fitness.set_service_interval),
             Hears(commands.ServiceWeapon, bookkeeping.load_bench, fitness.service_weapon),
+            Hears(commands.PlanService, bookkeeping.load_calendar, planning.plan_service),
+            Hears(commands.CancelServicePlan, bookkeeping.load_bench, planning.cancel_service_plan),
+            Hears(commands.PlanServiceAhead, bookkeeping.load_calendar, planning.plan_service_ahead),
+            Hears(commands.FindServiceDue, bookkeeping.load_bench, fitness.find_service_due),
             Hears(SessionScored, cartridges.load_scored_account, reckoning.reckon),
             Hears(events.WeaponReturned, cartridges.load_account, reckoning.reckon),
             Hears(events.HandoverCorrected, cartridges.load_account, reckoning.reckon),
@@ -68,8 +73,12 @@ def service() -> Service:
             events.WeaponReleased,
             events.ServiceIntervalSet,
             events.WeaponServiced,
+            events.ServicePlanned,
+            events.ServicePlanCancelled,
+            events.ServiceFellDue,
             events.DayClosed,
         ],
+        asks_itself=[commands.PlanServiceAhead, commands.FindServiceDue],
         applies={
             events.WeaponTypeAdded: applies.weapon_type_added,
             events.WeaponAdded: applies.weapon_added,
@@ -89,12 +98,16 @@ def service() -> Service:
             events.WeaponReleased: upkeep.weapon_released,
             events.ServiceIntervalSet: upkeep.service_interval_set,
             events.WeaponServiced: upkeep.weapon_serviced,
+            events.ServicePlanned: upkeep.service_planned,
+            events.ServicePlanCancelled: upkeep.service_plan_cancelled,
+            events.ServiceFellDue: upkeep.service_fell_due,
             events.DayClosed: upkeep.day_closed,
             ShooterCheckedIn: projections.shooter_checked_in,
             BookingRejected: projections.booking_rejected,
             BookingCancelled: projections.booking_cancelled,
             NoShowReleased: projections.no_show_released,
             SessionFinished: projections.session_finished,
+            RangeSetUp: upkeep.range_set_up,
             LaneOpened: cartridges.lane_opened,
             SessionScored: cartridges.session_scored,
         },

@@ -45,6 +45,13 @@ class WeaponView(View):
     rounds_since_service: int
     service_after_rounds: int | None
     service_due: bool
+    service_after_days: int | None
+    service_due_at: datetime | None
+    planned_from: datetime | None
+    planned_until: datetime | None
+    planned_work: str | None
+    barrel: int
+    barrel_rounds: int
 
 
 class Service(View):
@@ -57,6 +64,8 @@ class Service(View):
     rounds_since_service: int
     serviced_by: UUID
     serviced_at: datetime
+    barrel: int
+    barrel_rounds: int | None
 
 
 class ReservationBeyondStock(View):
@@ -217,7 +226,8 @@ async def weapons(connection: Connection, *, staff: bool, weapon_type: str | Non
                CASE WHEN $1 THEN serial ELSE '***' || right(serial, greatest(0, least(3, length(serial) - 3))) END
                    AS serial,
                out_with IS NOT NULL AS out, quarantine, rounds_fired, rounds_since_service, service_after_rounds,
-               service_due
+               service_due, service_after_days, service_due_at, planned_from, planned_until, planned_work, barrel,
+               barrel_rounds
         FROM armory.weapons
         WHERE $2::text IS NULL OR weapon_type = $2
         ORDER BY weapon_type, weapon
@@ -246,7 +256,8 @@ async def services(connection: Connection, weapon: UUID, *, most: int) -> list[S
     """A weapon's last services, the latest first; for staff."""
     rows = await connection.fetch(
         """
-        SELECT weapon, number, work, rounds_fired, rounds_since_service, serviced_by, serviced_at
+        SELECT weapon, number, work, rounds_fired, rounds_since_service, serviced_by, serviced_at, barrel,
+               barrel_rounds
         FROM armory.services
         WHERE weapon = $1
         ORDER BY number DESC

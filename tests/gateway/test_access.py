@@ -51,6 +51,8 @@ ONLY = {
     "POST /v1/weapons/{weapon}/release": "admin armourer",
     "POST /v1/weapons/{weapon}/services": "admin armourer",
     "GET /v1/weapons/{weapon}/services": "admin armourer",
+    "POST /v1/weapons/{weapon}/service-plan": "admin armourer",
+    "POST /v1/weapons/{weapon}/service-plan/cancel": "admin armourer",
     "PUT /v1/weapon-types/{weapon_type}/service-interval": "admin armourer",
     "GET /v1/weapons-out": "admin armourer instructor",
     "GET /v1/reservations-beyond-stock": "admin armourer",

@@ -52,8 +52,11 @@ async def test_a_booking_is_shown_to_its_shooter_and_to_staff_alone(hall: Gate):
 
 async def test_a_serial_number_is_masked_for_whoever_does_not_need_it(database: Database, tmp_path: Path):
     async with open_gate(database, tmp_path, services=("armory",)) as gate:
-        about = {"weapon_type": "air-pistol", "weapon_class": "air", "title": "Air pistol"}
-        await gate.say("armory", WeaponTypeAdded(calibre="4.5 mm", **about), WeaponTypeStocked(units=1, **about))
+        await gate.say(
+            "armory",
+            WeaponTypeAdded(weapon_type="air-pistol", weapon_class="air", title="Air pistol", calibre="4.5 mm"),
+            WeaponTypeStocked(weapon_type="air-pistol", weapon_class="air", title="Air pistol", units=1),
+        )
         weapon = uuid7()
         await gate.say("armory", WeaponAdded(weapon=weapon, weapon_type="air-pistol", serial="AP-4711-X"))
         [seen] = (await gate.get("/v1/weapons?weapon_type=air-pistol", gate.token())).body["items"]

@@ -16,9 +16,19 @@ from bus.errors import Rejected
 from bus.message import Command, Event, Message
 from bus.service import Given
 from handlers.armory import reactions
-from handlers.armory.commands import AddWeapon, AddWeaponType, IssueWeapon, ReturnWeapon
+from handlers.armory.commands import (
+    AddWeapon,
+    AddWeaponType,
+    CancelServicePlan,
+    IssueWeapon,
+    PlanService,
+    QuarantineWeapon,
+    ReleaseWeapon,
+    ReturnWeapon,
+    ServiceWeapon,
+)
 from handlers.armory.events import WeaponReserved, WeaponReturned
-from handlers.armory.model import reservations
+from handlers.armory.model import times
 from handlers.armory.service import service as armory_service
 from handlers.armory.store.loads import load_demand
 from handlers.booking.commands import BookSession, CancelBooking, CheckIn, FinishSession, StartSession
@@ -94,8 +104,9 @@ class House:
         said = reactions.reserve(
             demand, asked, Given(at=at, id=booking(0), correlation=booking(0), actor="service:auth")
         )
-        most = demand.taken.most(reservations.Span(slot, slot + SLOT), at)
-        return max(0, UNITS - most), isinstance(said[0], WeaponReserved)
+        most = demand.taken.most(times.Span(slot, slot + SLOT), at)
+        assert demand.weapon_type is not None
+        return max(0, demand.weapon_type.units - most), isinstance(said[0], WeaponReserved)
 
 
 @pytest.fixture
@@ -138,6 +149,19 @@ usual = st.one_of(
         lambda kind, n: kind(booking=booking(n)), st.sampled_from([StartSession, FinishSession, CancelBooking]), numbers
     ),
 )
+looked_after = st.one_of(
+    st.builds(
+        lambda u, s, n: PlanService(weapon=weapon(u), starts_at=NOON + s * SLOT, minutes=n * 15),
+        units,
+        st.integers(-2, 5),
+        st.integers(1, 6),
+    ),
+    st.builds(lambda u: PlanService(weapon=weapon(u)), units),
+    st.builds(lambda u: CancelServicePlan(weapon=weapon(u)), units),
+    st.builds(lambda u: QuarantineWeapon(weapon=weapon(u), reason="damaged"), units),
+    st.builds(lambda u: ReleaseWeapon(weapon=weapon(u)), units),
+    st.builds(lambda u: ServiceWeapon(weapon=weapon(u), work="cleaned"), units),
+)
 after = st.sampled_from([0, 0, 0, 5, 20, 45]).map(lambda n: timedelta(minutes=n))
 
 
@@ -160,7 +184,7 @@ def stories(draw: st.DrawFn) -> list[Message]:
 def days(draw: st.DrawFn) -> list[Move]:
     told = draw(st.lists(stories(), min_size=2, max_size=5))
     steps = [one for _ in range(6) for story in told if story for one in [story.pop(0)]]
-    for message in draw(st.lists(st.one_of(usual, books), max_size=6)):
+    for message in draw(st.lists(st.one_of(usual, books, looked_after), max_size=8)):
         steps.insert(draw(st.integers(0, len(steps))), message)
     return [Move(draw(after), message) for message in steps]
 
@@ -187,11 +211,13 @@ async def test_both_agree_on_what_is_free_and_no_promise_is_broken(house: House,
 
 
 async def crowd(connection: Connection) -> int:
-    """How many reservations share one moment at most."""
+    """How many reservations and planned services share one moment at most, those of unfit weapons too."""
     most = await connection.fetchval(
         """
-        SELECT max((SELECT count(*) FROM reservation AS o WHERE NOT o.released AND o.during @> lower(r.during)))
-        FROM reservation AS r WHERE NOT r.released
+        WITH promised AS (
+            SELECT during FROM reservation WHERE NOT released
+            UNION ALL SELECT planned FROM weapon WHERE planned IS NOT NULL)
+        SELECT max((SELECT count(*) FROM promised AS o WHERE o.during @> lower(p.during))) FROM promised AS p
         """
     )
     return most or 0

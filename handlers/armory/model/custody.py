@@ -9,13 +9,14 @@ from uuid import UUID
 
 from bus.errors import Rejected
 from bus.message import Event
-from bus.service import Given
+from bus.service import Effect, Given
 from handlers.armory.commands import IssueWeapon, ReturnWeapon
 from handlers.armory.events import WeaponIssued, WeaponReturned
 from handlers.armory.model.ammunition import Stocked, lot_for
-from handlers.armory.model.fitness import Weapon, WeaponUnknown, must_be_fit, restocked
+from handlers.armory.model.fitness import Weapon, WeaponUnknown, must_be_fit, used
 from handlers.armory.model.people import other_hand
-from handlers.armory.model.reservations import Reservation, Span, Taken
+from handlers.armory.model.reservations import Reservation, Taken
+from handlers.armory.model.times import Span
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,8 @@ class Counter:
     checked_in: bool
     booking_holds_one: bool
     stock: Sequence[Stocked]  # of the weapon's calibre
-    taken: Taken  # units of its type, by other bookings, before this one's time begins
+    taken: Taken  # units of its type, by other bookings and services, before this one's time begins
+    another_in: bool = False  # another unit of its type is fit and there, and no service of it is planned by then
 
 
 class WeaponOut(Rejected):
@@ -66,6 +68,10 @@ class PromisedToOthers(Rejected):
     """Before this reservation begins, each of the club's {units} {weapon_type} is promised to others or still out."""
 
 
+class PlannedForService(Rejected):
+    """This weapon is to be serviced from {starts_at} on, and another one is there: take that."""
+
+
 class ReservationOver(Rejected):
     """The time for which a weapon was reserved is over."""
 
@@ -86,7 +92,7 @@ def issue_weapon(counter: Counter, asked: IssueWeapon, given: Given) -> Sequence
         raise NothingReserved
     if weapon.kind.weapon_type != reservation.weapon_type:
         raise WeaponOfAnotherType(reserved=reservation.weapon_type, offered=weapon.kind.weapon_type)
-    must_be_fit(weapon)
+    must_be_fit(weapon, given.at)
     if not counter.checked_in:
         raise NotCheckedIn
     if counter.out:
@@ -113,11 +119,14 @@ def _check_time(counter: Counter, weapon: Weapon, reservation: Reservation, at: 
     starts_at, ends_at = reservation.during.starts_at, reservation.during.ends_at
     if at >= ends_at:
         raise ReservationOver
+    planned = weapon.planned
+    if planned is not None and counter.another_in and planned.meets(Span(at, ends_at)):
+        raise PlannedForService(starts_at=planned.starts_at.isoformat(timespec="minutes"))
     if at < starts_at and counter.taken.most(Span(at, starts_at), at) >= weapon.kind.units:
         raise PromisedToOthers(units=weapon.kind.units, weapon_type=weapon.kind.weapon_type)
 
 
-def return_weapon(loan: Loan | None, asked: ReturnWeapon, given: Given) -> Sequence[Event]:
+def return_weapon(loan: Loan | None, asked: ReturnWeapon, given: Given) -> Sequence[Effect]:
     if loan is None or loan.booking != asked.booking:
         raise WeaponNotOut
     back = asked.rounds_returned + asked.rounds_misfired
@@ -135,5 +144,5 @@ def return_weapon(loan: Loan | None, asked: ReturnWeapon, given: Given) -> Seque
             rounds_misfired=asked.rounds_misfired,
             returned_at=max(given.at, loan.issued_at),  # a clock that stepped back makes no loan end before it began
         ),
-        *restocked(loan.weapon, loan.weapon.after(fired)),
+        *used(asked.weapon, loan.weapon, loan.weapon.after(fired), given.at),
     ]

@@ -8,11 +8,10 @@ from typing import Final, NamedTuple
 from uuid import UUID
 
 from bus.errors import Rejected
-from bus.message import Event
-from bus.service import Given
+from bus.service import Effect, Given
 from handlers.armory.commands import ExplainDifference
 from handlers.armory.events import AmmunitionReckoned, DifferenceExplained, Explanation
-from handlers.armory.model.fitness import Weapon, restocked
+from handlers.armory.model.fitness import Weapon, used
 from handlers.armory.model.people import other_hand
 
 NOT_COUNTED: Final = "not-counted"
@@ -74,16 +73,16 @@ class ExplainsOtherwise(Rejected):
     """{unexplained} cartridges are unexplained; {rounds} cannot be for the reason {reason}."""
 
 
-def reckon(account: Account | None, _heard: object, _given: Given) -> Sequence[Event]:
+def reckon(account: Account | None, _heard: object, given: Given) -> Sequence[Effect]:
     """What a booking's cartridges come to, if that is not what was told last."""
     if account is None or not account.scored or account.out:
         return []
     if account.balance == account.told and account.change == 0:
         return []
-    return _reckoned(account)
+    return _reckoned(account, given)
 
 
-def explain_difference(account: Account | None, asked: ExplainDifference, given: Given) -> Sequence[Event]:
+def explain_difference(account: Account | None, asked: ExplainDifference, given: Given) -> Sequence[Effect]:
     if account is None or account.told is None or account.out or account.told.unexplained == 0:
         raise NothingToExplain
     unexplained = account.balance.unexplained
@@ -94,12 +93,12 @@ def explain_difference(account: Account | None, asked: ExplainDifference, given:
         **asked.model_dump(), explained_by=other_hand(given, account.holder), explained_at=given.at
     )
     more = account.explained.get(asked.reason, 0) + asked.rounds
-    return [said, *_reckoned(replace(account, explained={**account.explained, asked.reason: more}))]
+    return [said, *_reckoned(replace(account, explained={**account.explained, asked.reason: more}), given)]
 
 
-def _reckoned(account: Account) -> list[Event]:
+def _reckoned(account: Account, given: Given) -> list[Effect]:
     weapon, change = account.weapon, account.change
     said = AmmunitionReckoned(
         booking=account.booking, **account.balance._asdict(), weapon=account.weapon_id, weapon_rounds=change
     )
-    return [said, *restocked(weapon, weapon.after(change))]
+    return [said, *used(account.weapon_id, weapon, weapon.after(change), given.at)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -10,34 +9,27 @@ from uuid import UUID
 from bus.errors import Rejected
 from bus.fields import LATEST
 from handlers.armory.model.register import WeaponType, WeaponTypeUnknown
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """A time from its start up to, and without, its end."""
-
-    starts_at: datetime
-    ends_at: datetime
+from handlers.armory.model.times import Span, most_at_once
 
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """When units of a type are kept for others; for the spans in `out` a unit is in somebody's hands."""
+    """When units of a type are kept for others or for a service; for the spans in `out` one is in somebody's hands."""
 
     kept: tuple[Span, ...] = ()
     out: tuple[Span, ...] = ()
 
     def most(self, during: Span, at: datetime) -> int:
-        """How many units at most are taken at one moment of a time, as things stand at `at`.
-
-        A unit that is out past its end is taken until it comes back, and nobody knows when that is.
-        """
-        overdue = (Span(span.starts_at, LATEST) if span.ends_at <= at else span for span in self.out)
+        """How many units at most are taken at one moment of a time, as things stand at `at`."""
         within = (
-            Span(max(span.starts_at, during.starts_at), min(span.ends_at, during.ends_at))
-            for span in (*self.kept, *overdue)
+            Span(max(span.starts_at, during.starts_at), min(span.ends_at, during.ends_at)) for span in self.spans(at)
         )
         return most_at_once(span for span in within if span.starts_at < span.ends_at)
+
+    def spans(self, at: datetime) -> list[Span]:
+        """A unit that is out past its end is taken until it comes back, and nobody knows when that is."""
+        overdue = (Span(span.starts_at, LATEST) if span.ends_at <= at else span for span in self.out)
+        return [*self.kept, *overdue]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,18 +59,7 @@ class NoUnitFit(Rejected):
 
 
 class NoWeaponFree(Rejected):
-    """No {title} is free for all of that time: at some moment each of the club's {units} is reserved or out."""
-
-
-def most_at_once(spans: Iterable[Span]) -> int:
-    """The largest number of spans that share one moment."""
-    # One that ends at the moment another begins does not meet it, so at equal times ends (-1) go first.
-    turns = sorted(turn for span in spans for turn in ((span.starts_at, 1), (span.ends_at, -1)))
-    most = now = 0
-    for _, change in turns:
-        now += change
-        most = max(most, now)
-    return most
+    """No {title} is free for all of that time: at some moment each of the {units} is reserved, out or in service."""
 
 
 def why_not(demand: Demand, weapon_type: str, weapon_class: str, during: Span, at: datetime) -> Rejected | None:

@@ -23,7 +23,8 @@ from handlers.armory.store.rounds import count_rounds
 async def weapon_type_added(connection: Connection, event: WeaponTypeAdded) -> None:
     await connection.execute(
         """
-        INSERT INTO weapon_type (weapon_type, weapon_class, calibre, title, units) VALUES ($1, $2, $3, $4, 0)
+        INSERT INTO weapon_type (weapon_type, weapon_class, calibre, title, units, service_minutes, away)
+        VALUES ($1, $2, $3, $4, 0, 60, '{}')
         """,
         event.weapon_type,
         event.weapon_class,
@@ -35,21 +36,26 @@ async def weapon_type_added(connection: Connection, event: WeaponTypeAdded) -> N
 async def weapon_added(connection: Connection, event: WeaponAdded) -> None:
     await connection.execute(
         """
-        INSERT INTO weapon (weapon, weapon_type, serial, rounds_fired, rounds_since_service) VALUES ($1, $2, $3, 0, 0)
+        INSERT INTO weapon (weapon, weapon_type, serial, rounds_fired, rounds_since_service, barrel, barrel_rounds,
+                            overdue, service_from, service_due_at)
+        VALUES ($1, $2, $3, 0, 0, 1, 0, false, $4, $5)
         """,
         event.weapon,
         event.weapon_type,
         event.serial,
+        event.added_at,
+        event.service_due_at,
     )
 
 
 async def weapon_type_stocked(connection: Connection, event: WeaponTypeStocked) -> None:
     await connection.execute(
         """
-        UPDATE weapon_type SET units = $2 WHERE weapon_type = $1
+        UPDATE weapon_type SET units = $2, away = $3 WHERE weapon_type = $1
         """,
         event.weapon_type,
         event.units,
+        [(one.starts_at, one.ends_at) for one in event.away],
     )
 
 

@@ -5,9 +5,14 @@ from __future__ import annotations
 from uuid import UUID
 
 from bus.connection import Connection
+from bus.fields import EARLIEST, LATEST
 from handlers.armory.commands import (
+    CancelServicePlan,
     CloseDay,
     CorrectHandover,
+    FindServiceDue,
+    PlanService,
+    PlanServiceAhead,
     QuarantineWeapon,
     ReleaseWeapon,
     ServiceWeapon,
@@ -16,12 +21,25 @@ from handlers.armory.commands import (
 from handlers.armory.events import UNNUMBERED
 from handlers.armory.model.closing import Loose, Out
 from handlers.armory.model.corrections import LastEntry, Page
-from handlers.armory.model.fitness import Bench, Fleet, Weapon
+from handlers.armory.model.fitness import Bench, Fleet
+from handlers.armory.model.planning import Calendar, Hours
+from handlers.armory.model.reservations import Taken
+from handlers.armory.model.times import Span
 from handlers.armory.store.ammunition import load_unexplained
-from handlers.armory.store.loads import lock_stock, lock_weapon, lock_weapon_type
+from handlers.armory.store.loads import load_taken, lock_stock, lock_weapon, lock_weapon_type, weapon_of
+
+OfWeapon = (
+    QuarantineWeapon
+    | ReleaseWeapon
+    | ServiceWeapon
+    | CancelServicePlan
+    | FindServiceDue
+    | PlanService
+    | PlanServiceAhead
+)
 
 
-async def load_bench(connection: Connection, asked: QuarantineWeapon | ReleaseWeapon | ServiceWeapon) -> Bench:
+async def load_bench(connection: Connection, asked: OfWeapon) -> Bench:
     weapon = await lock_weapon(connection, asked.weapon)
     out = await connection.fetchval(
         """
@@ -35,16 +53,31 @@ async def load_bench(connection: Connection, asked: QuarantineWeapon | ReleaseWe
 async def load_fleet(connection: Connection, asked: SetServiceInterval) -> Fleet:
     kind = await lock_weapon_type(connection, asked.weapon_type)
     if kind is None:
-        return Fleet(None, ())
+        return Fleet(None, {})
     rows = await connection.fetch(
         """
-        SELECT t.calibre, w.quarantine, w.rounds_fired, w.rounds_since_service, t.service_after_rounds
+        SELECT w.weapon, t.calibre, w.quarantine, w.rounds_fired, w.rounds_since_service, t.service_after_rounds,
+               w.service_from, w.service_due_at, w.overdue, w.planned, w.barrel, w.barrel_rounds
         FROM weapon AS w JOIN weapon_type AS t USING (weapon_type)
         WHERE w.weapon_type = $1
         """,
         asked.weapon_type,
     )
-    return Fleet(kind, tuple(Weapon(kind, *row) for row in rows))
+    return Fleet(kind, {row["weapon"]: weapon_of(kind, list(row)[1:]) for row in rows})
+
+
+async def load_calendar(connection: Connection, asked: PlanService | PlanServiceAhead) -> Calendar:
+    """Locks the type's row before it counts what is kept."""
+    bench = await load_bench(connection, asked)
+    if bench.weapon is None:
+        return Calendar(bench, Taken())
+    taken = await load_taken(connection, bench.weapon.kind.weapon_type, Span(EARLIEST, LATEST))
+    rows = await connection.fetch(
+        """
+        SELECT DISTINCT time_zone, weekday, opens_minute, closes_minute FROM known_hours
+        """
+    )
+    return Calendar(bench, taken, [Hours(*row) for row in rows])
 
 
 async def load_loose(connection: Connection, asked: CloseDay) -> Loose:

@@ -5,7 +5,11 @@ Rows are locked in one order: weapon type, weapon, lots of a calibre.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
 from uuid import UUID
+
+from asyncpg import Record
 
 from bus.connection import Connection
 from bus.fields import EARLIEST
@@ -19,7 +23,8 @@ from handlers.armory.model.ammunition import Stocked
 from handlers.armory.model.custody import Counter, Loan
 from handlers.armory.model.fitness import Weapon
 from handlers.armory.model.register import Register, WeaponType
-from handlers.armory.model.reservations import Demand, Reservation, Span, Taken
+from handlers.armory.model.reservations import Demand, Reservation, Taken
+from handlers.armory.model.times import Span
 from handlers.armory.reactions import Closing
 from handlers.auth.events import LicenceValidated
 
@@ -90,6 +95,28 @@ async def load_counter(connection: Connection, asked: IssueWeapon) -> Counter:
         booking_holds_one=row["booking_holds_one"],
         stock=stock,
         taken=await load_taken_before(connection, asked.booking, weapon, reservation),
+        another_in=await another_is_in(connection, asked, weapon, reservation),
+    )
+
+
+async def another_is_in(
+    connection: Connection, asked: IssueWeapon, weapon: Weapon | None, reservation: Reservation | None
+) -> bool:
+    """Whether another unit of the type is fit and there, with no service planned before the reservation ends."""
+    if weapon is None or reservation is None or weapon.planned is None:
+        return False
+    return await connection.fetchval(  # type: ignore[no-any-return]
+        """
+        SELECT EXISTS (
+            SELECT FROM weapon AS w JOIN weapon_type AS t USING (weapon_type)
+            WHERE t.weapon_type = $1 AND w.weapon <> $2 AND w.quarantine IS NULL AND NOT w.overdue
+              AND (w.rounds_since_service >= t.service_after_rounds) IS NOT TRUE
+              AND (lower(w.planned) < $3) IS NOT TRUE
+              AND NOT EXISTS (SELECT FROM loan AS l WHERE l.weapon = w.weapon AND l.returned_at IS NULL))
+        """,
+        weapon.kind.weapon_type,
+        asked.weapon,
+        reservation.during.ends_at,
     )
 
 
@@ -113,25 +140,27 @@ async def load_loan(connection: Connection, asked: ReturnWeapon) -> Loan | None:
 async def lock_weapon_type(connection: Connection, weapon_type: str) -> WeaponType | None:
     row = await connection.fetchrow(
         """
-        SELECT weapon_type, weapon_class, title, units FROM weapon_type WHERE weapon_type = $1
+        SELECT weapon_type, weapon_class, title, units, away, service_after_days, service_minutes
+        FROM weapon_type WHERE weapon_type = $1
         FOR UPDATE
         """,
         weapon_type,
     )
-    return None if row is None else WeaponType(**row)
+    return None if row is None else type_of(row)
 
 
 async def lock_type_of(connection: Connection, weapon: UUID) -> WeaponType | None:
     """Locks the type of a weapon; which type that is never changes."""
     row = await connection.fetchrow(
         """
-        SELECT weapon_type, weapon_class, title, units FROM weapon_type
+        SELECT weapon_type, weapon_class, title, units, away, service_after_days, service_minutes
+        FROM weapon_type
         WHERE weapon_type = (SELECT w.weapon_type FROM weapon AS w WHERE w.weapon = $1)
         FOR UPDATE
         """,
         weapon,
     )
-    return None if row is None else WeaponType(**row)
+    return None if row is None else type_of(row)
 
 
 async def lock_weapon(connection: Connection, weapon: UUID) -> Weapon | None:
@@ -141,14 +170,38 @@ async def lock_weapon(connection: Connection, weapon: UUID) -> Weapon | None:
         return None
     row = await connection.fetchrow(
         """
-        SELECT t.calibre, w.quarantine, w.rounds_fired, w.rounds_since_service, t.service_after_rounds
+        SELECT t.calibre, w.quarantine, w.rounds_fired, w.rounds_since_service, t.service_after_rounds,
+               w.service_from, w.service_due_at, w.overdue, w.planned, w.barrel, w.barrel_rounds
         FROM weapon AS w JOIN weapon_type AS t USING (weapon_type)
         WHERE w.weapon = $1
         FOR UPDATE OF w
         """,
         weapon,
     )
-    return None if row is None else Weapon(kind, *row)
+    return None if row is None else weapon_of(kind, row)
+
+
+def weapon_of(kind: WeaponType, row: Iterable[Any]) -> Weapon:
+    calibre, quarantine, fired, since_service, limit, since, due_at, overdue, planned, barrel, barrel_rounds = row
+    return Weapon(
+        kind=kind,
+        calibre=calibre,
+        quarantine=quarantine,
+        rounds_fired=fired,
+        rounds_since_service=since_service,
+        service_after_rounds=limit,
+        service_from=since,
+        service_due_at=due_at,
+        overdue=overdue,
+        planned=None if planned is None else Span(planned.lower, planned.upper),
+        barrel=barrel,
+        barrel_rounds=barrel_rounds,
+    )
+
+
+def type_of(row: Record) -> WeaponType:
+    away = tuple(sorted(Span(one.lower, one.upper) for one in row["away"]))
+    return WeaponType(**{**row, "away": away})
 
 
 async def lock_stock(connection: Connection, calibre: str) -> list[Stocked]:
@@ -183,18 +236,22 @@ async def load_taken_before(
     return await load_taken(connection, weapon.kind.weapon_type, Span(EARLIEST, reservation.during.starts_at), booking)
 
 
-async def load_taken(connection: Connection, weapon_type: str, during: Span, booking: UUID) -> Taken:
-    """When other bookings have units of a type, around a time; and all that are out, as any may be late."""
+async def load_taken(connection: Connection, weapon_type: str, during: Span, booking: UUID | None = None) -> Taken:
+    """When others, or services, have units of a type around a time; and all that are out, as any may be late."""
     rows = await connection.fetch(
         """
         SELECT lower(r.during) AS starts_at, upper(r.during) AS ends_at, false AS out
         FROM reservation AS r
-        WHERE r.weapon_type = $1 AND r.during && tstzrange($2, $3) AND NOT r.released AND r.booking <> $4
+        WHERE r.weapon_type = $1 AND r.during && tstzrange($2, $3) AND NOT r.released AND r.booking IS DISTINCT FROM $4
           AND NOT EXISTS (SELECT FROM loan AS l WHERE l.booking = r.booking AND l.returned_at IS NULL)
+        UNION ALL
+        SELECT lower(a.during), upper(a.during), false
+        FROM weapon_type AS t, unnest(t.away) AS a (during)
+        WHERE t.weapon_type = $1 AND a.during && tstzrange($2, $3)
         UNION ALL
         SELECT lower(r.during), upper(r.during), true
         FROM loan AS l JOIN reservation AS r USING (booking)
-        WHERE l.returned_at IS NULL AND r.weapon_type = $1 AND r.booking <> $4
+        WHERE l.returned_at IS NULL AND r.weapon_type = $1 AND r.booking IS DISTINCT FROM $4
         """,
         weapon_type,
         during.starts_at,

@@ -91,14 +91,15 @@ async def expiry_foreseen(connection: Connection, event: ExpiryForeseen) -> None
 async def weapon_type_stocked(connection: Connection, event: WeaponTypeStocked) -> None:
     await connection.execute(
         """
-        INSERT INTO known_weapon_type (weapon_type, weapon_class, title, units) VALUES ($1, $2, $3, $4)
+        INSERT INTO known_weapon_type (weapon_type, weapon_class, title, units, away) VALUES ($1, $2, $3, $4, $5)
         ON CONFLICT (weapon_type) DO UPDATE
-        SET weapon_class = excluded.weapon_class, title = excluded.title, units = excluded.units
+        SET weapon_class = excluded.weapon_class, title = excluded.title, units = excluded.units, away = excluded.away
         """,
         event.weapon_type,
         event.weapon_class,
         event.title,
         event.units,
+        [(one.starts_at, one.ends_at) for one in event.away],
     )
 
 

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from bus.connection import Connection
 from bus.message import Event, Message
-from bus.service import ApplyMany, Given, Service
+from bus.service import ApplyMany, Effect, Given, Schedule, Service
 from tests.handlers.scenario import NOON
 
 NOBODY = UUID(int=1)
@@ -18,6 +18,7 @@ class Hearing:
     service: Service
     connection: Connection
     log: list[Event] = field(default_factory=list)  # every event heard or said, in order
+    timers: dict[str, Schedule] = field(default_factory=dict)  # what it asked itself to be asked later
 
     async def hears(
         self, message: Message, *, by: str = "service:test", at: datetime = NOON, id_: UUID = NOBODY
@@ -28,15 +29,18 @@ class Hearing:
             if isinstance(message, Event) and type(message) in self.service.projects:
                 others.append(message)  # its own it has applied when it said them
                 await self._apply(message)
-            said: Sequence[Event] = ()
+            said: Sequence[Effect] = ()
             row = self.service.row(type(message))
             if row is not None and row.decide is not None:
                 state = None if row.load is None else await row.load(self.connection, message)
-                said = row.decide(state, message, Given(at=at, id=id_, correlation=id_, actor=by))  # type: ignore[assignment]
-                for event in said:
-                    await self._apply(event)
-        self.log += [*others, *said]
-        return tuple(said)
+                said = row.decide(state, message, Given(at=at, id=id_, correlation=id_, actor=by))
+                for effect in said:
+                    if isinstance(effect, Event):
+                        await self._apply(effect)
+        events = tuple(effect for effect in said if isinstance(effect, Event))
+        self.log += [*others, *events]
+        self.timers |= {effect.key: effect for effect in said if isinstance(effect, Schedule)}
+        return events
 
     async def replay(self, events: Sequence[Event]) -> None:
         async with self.connection.transaction():

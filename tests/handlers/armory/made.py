@@ -6,7 +6,7 @@ from uuid import UUID
 from handlers.armory.commands import IssueWeapon, ReturnWeapon
 from handlers.armory.model.fitness import Weapon
 from handlers.armory.model.register import WeaponType
-from handlers.armory.model.reservations import Span
+from handlers.armory.model.times import Span
 from handlers.auth.events import LicenceValidated
 from handlers.booking.events import (
     BookingCancelled,

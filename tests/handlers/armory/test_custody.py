@@ -28,7 +28,8 @@ from handlers.armory.model.custody import (
 )
 from handlers.armory.model.fitness import WeaponUnknown
 from handlers.armory.model.people import HandedToOneself, NobodyAtTheCounter
-from handlers.armory.model.reservations import Reservation, Span, Taken
+from handlers.armory.model.reservations import Reservation, Taken
+from handlers.armory.model.times import Span
 from tests.handlers.armory.made import (
     ANNA,
     AT_COUNTER,

@@ -69,7 +69,13 @@ WORN = replace(RIFLE, rounds_fired=900, rounds_since_service=500, service_after_
 QUARANTINED = WeaponQuarantined(weapon=weapon(1), reason="damaged", quarantined_by=CARLA, quarantined_at=NOON)
 RELEASED = WeaponReleased(weapon=weapon(1), released_by=CARLA, released_at=NOON)
 SERVICED = WeaponServiced(
-    weapon=weapon(1), work="cleaned", rounds_fired=900, rounds_since_service=500, serviced_by=CARLA, serviced_at=NOON
+    weapon=weapon(1),
+    work="cleaned",
+    rounds_fired=900,
+    rounds_since_service=500,
+    serviced_by=CARLA,
+    serviced_at=NOON,
+    barrel_rounds=0,
 )
 
 
@@ -113,13 +119,14 @@ def test_a_weapon_is_not_looked_after_against_the_rules(
 @pytest.mark.parametrize(("rounds", "units"), [(None, 2), (500, 1), (100, 0)])
 def test_a_limit_makes_unfit_what_has_fired_so_much(rounds: int | None, units: int) -> None:
     fleet = Fleet(
-        replace(RIFLE.kind, units=7), (replace(RIFLE, rounds_since_service=100), replace(WORN, service_after_rounds=1))
+        replace(RIFLE.kind, units=7),
+        {weapon(1): replace(RIFLE, rounds_since_service=100), weapon(2): replace(WORN, service_after_rounds=1)},
     )
     asked = SetServiceInterval(weapon_type="air-rifle", rounds=rounds)
     given(fleet).when(set_service_interval, asked).then(
-        ServiceIntervalSet(weapon_type="air-rifle", rounds=rounds), stocked_with(units)
+        ServiceIntervalSet(weapon_type="air-rifle", rounds=rounds, set_at=NOON), stocked_with(units)
     )
-    given(Fleet(None, ())).when(set_service_interval, asked).then_refused(WeaponTypeUnknown)
+    given(Fleet(None, {})).when(set_service_interval, asked).then_refused(WeaponTypeUnknown)
 
 
 def test_a_day_is_closed_once_all_weapons_are_back_and_otherwise_it_is_said_who_has_them() -> None:

@@ -25,7 +25,8 @@ from handlers.armory.model.register import (
     add_weapon,
     add_weapon_type,
 )
-from handlers.armory.model.reservations import Demand, Reservation, Span, Taken
+from handlers.armory.model.reservations import Demand, Reservation, Taken
+from handlers.armory.model.times import Span
 from handlers.armory.reactions import Closing, release, reserve
 from tests.handlers.armory.made import (
     ANNA,
@@ -65,7 +66,7 @@ def test_a_weapon_type_is_entered_once() -> None:
 
 def test_a_weapon_that_is_entered_is_one_unit_more_of_its_type() -> None:
     given(Register(RIFLE, weapon_known=False, serial_known=False)).when(add_weapon, ENTER).then(
-        WeaponAdded(weapon=weapon(3), weapon_type="air-rifle", serial="A-1234567"),
+        WeaponAdded(weapon=weapon(3), weapon_type="air-rifle", serial="A-1234567", added_at=NOON),
         WeaponTypeStocked(weapon_type="air-rifle", weapon_class="air", title="Air rifle", units=3),
     )
 
@@ -117,7 +118,7 @@ def test_no_weapon_is_reserved_if_all_are_kept_at_one_moment() -> None:
     given(replace(DEMAND, taken=Taken(kept))).when(reserve, validated(terms())).then(
         refused(
             "no-weapon-free",
-            "No Air rifle is free for all of that time: at some moment each of the club's 2 is reserved or out.",
+            "No Air rifle is free for all of that time: at some moment each of the 2 is reserved, out or in service.",
         )
     )
 

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from bus.service import Given
 from handlers.armory.events import ReservationReleased, WeaponReserved
 from handlers.armory.model.register import WeaponType
-from handlers.armory.model.reservations import Demand, Reservation, Span, Taken, most_at_once
+from handlers.armory.model.reservations import Demand, Reservation, Taken
+from handlers.armory.model.times import Span, first_free, most_at_once
 from handlers.armory.reactions import release, reserve
 from tests.handlers.armory.made import ANNA, DURING, booking, cancelled, terms, validated
 from tests.handlers.scenario import NOON
@@ -27,6 +28,21 @@ def at_minute(kept: list[Span], minute: int) -> int:
 @given(st.lists(spans))
 def test_the_most_at_once_is_what_the_fullest_minute_counts(kept: list[Span]) -> None:
     assert most_at_once(kept) == max(at_minute(kept, minute) for minute in range(31))
+
+
+@given(st.lists(spans, max_size=12), st.integers(0, 3), st.integers(1, 6), st.integers(0, 12), st.integers(0, 25))
+def test_the_first_free_time_is_the_first_in_which_no_minute_has_all_units_taken(
+    kept: list[Span], units: int, lasts: int, begins: int, long: int
+) -> None:
+    within = Span(NOON + begins * MINUTE, NOON + (begins + long) * MINUTE)
+    free = (
+        start
+        for start in range(begins, begins + long - lasts + 1)
+        if all(at_minute(kept, minute) < units for minute in range(start, start + lasts))
+    )
+    start = next(free, None)
+    expected = None if start is None else Span(NOON + start * MINUTE, NOON + (start + lasts) * MINUTE)
+    assert first_free(kept, units, lasts * MINUTE, within) == expected
 
 
 @given(st.integers(0, 3), st.lists(st.tuples(spans, st.booleans()), max_size=12))

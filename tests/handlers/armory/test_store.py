@@ -249,7 +249,15 @@ async def test_a_reservation_has_a_beginning_and_an_end(stocked: Hearing, during
         await stocked.connection.execute(RESERVE, booking(1), during)
 
 
-ELSEWHERE = {"service", "day_closing", "known_lane", "known_score", "reckoning", "explanation"}  # have their own tests
+ELSEWHERE = {
+    "service",
+    "day_closing",
+    "known_lane",
+    "known_score",
+    "known_hours",
+    "reckoning",
+    "explanation",
+}  # have their own tests
 
 
 async def test_the_same_events_give_the_same_rows(stocked: Hearing, database: Database) -> None:
