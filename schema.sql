@@ -1027,8 +1027,10 @@ CREATE TABLE auth.entitlement (
 
 -- Which lane a target reports for.
 CREATE TABLE auth.device (
-    device text PRIMARY KEY,
-    lane   text NOT NULL
+    device     text    PRIMARY KEY,
+    lane       text    NOT NULL,
+    public_key text,  -- Ed25519, base64url: with one, it signs what it posts
+    revoked    boolean NOT NULL  -- it reports no more until it is registered again
 );
 
 -- What is kept apart from the log: secrets, and what says who a person is.
@@ -1158,7 +1160,7 @@ CREATE VIEW auth.entitlements AS
     FROM auth.entitlement;
 
 CREATE VIEW auth.devices AS
-    SELECT device, lane FROM auth.device;
+    SELECT device, lane, public_key FROM auth.device WHERE NOT revoked;
 
 -- Everybody verifies tokens, with auth running or not.
 GRANT USAGE ON SCHEMA auth TO
@@ -1835,6 +1837,8 @@ CREATE TABLE payment.balance (
     refund_due_minor bigint  NOT NULL CHECK (refund_due_minor BETWEEN 0 AND paid_minor),  -- before refunds
     refunded_minor   bigint  NOT NULL CHECK (refunded_minor BETWEEN 0 AND refund_due_minor),
     settled_at       timestamptz CHECK (settled_at IS NULL OR paid_minor = total_minor),
+    proposed_minor   bigint,  -- a large refund that waits for a second person
+    proposed_by      uuid,
     CHECK (credited OR refund_due_minor = 0)
 );
 

@@ -130,6 +130,10 @@ async def _open_range(log: Settings) -> None:
         outbox = Outbox(service, producer)
         await outbox.say(connection, [set_up, *opened], actor="service:booking", correlation=uuid7())
     async with connected(log.admin_url) as admin:
+        await admin.executemany(
+            "INSERT INTO auth.device (device, lane, revoked) VALUES ($1, $2, false)",
+            [(f"target-{lane}", lane) for lane in LANES],
+        )
         await admin.execute(
             """
             CREATE SCHEMA plain;

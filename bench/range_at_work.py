@@ -35,7 +35,7 @@ async def at_work(
     chosen = {
         VARIABLES[name]: str(getattr(settings, name)) for name in ("home", "host", "port", "auth_host", "auth_port")
     }
-    environment = {VARIABLES["database_url"]: settings.admin_url, **chosen}
+    environment = {VARIABLES["database_url"]: settings.admin_url, VARIABLES["request_rate"]: "0", **chosen}
     async with (
         Supervisor(programs, settings.home / "log", _nobody_listens, environment) as supervisor,
         running(supervisor.failed()),

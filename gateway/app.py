@@ -9,7 +9,7 @@ from typing import Final
 from aiohttp import web
 
 from gateway import openapi
-from gateway.access import admit
+from gateway.access import NOBODY, Caller, admit
 from gateway.board import LATEST_BOARD, LatestBoard
 from gateway.body import LARGEST_BYTES
 from gateway.frame import Handler, dress, frame
@@ -17,7 +17,8 @@ from gateway.live import STREAMS, Streams
 from gateway.ownership import must_own
 from gateway.pages import pages
 from gateway.ports import ENDING, PORTS, Ports
-from gateway.problems import TOO_LONG, again_after
+from gateway.problems import TOO_LONG, UNAUTHENTICATED, Problem, again_after
+from gateway.rates import REFUSED_TOKEN_COST
 from gateway.routes import ROUTES
 from gateway.routing import Route, Visit, path_of
 
@@ -57,7 +58,7 @@ def _handler(route: Route, ports: Ports) -> Handler:
         deadline = asyncio.timeout(route.does.deadline_s)
         try:
             async with deadline:
-                caller = await admit(route.access, ports.keys, ports.revocations, request)
+                caller = await _admit(route, ports, request)
                 visit = Visit(request, route, caller, path_of(route, request), ports)
                 await must_own(visit)
                 return await route.does(visit)
@@ -67,6 +68,20 @@ def _handler(route: Route, ports: Ports) -> Handler:
             raise again_after(TOO_LONG, RETRY_AFTER_S) from None
 
     return handle
+
+
+async def _admit(route: Route, ports: Ports, request: web.Request) -> Caller:
+    """Who asks, if there is enough left for it: of the person's or device's, and of the address where there is none."""
+    assert route.access is not None
+    address = f"address:{request.remote}"
+    try:
+        caller = await admit(route.access, ports.keys, ports.revocations, request)
+    except Problem as problem:
+        if problem.kind is UNAUTHENTICATED:
+            ports.rates.charge(address, REFUSED_TOKEN_COST)
+        raise
+    ports.rates.charge(address if caller is NOBODY else caller.actor, route.cost)
+    return caller
 
 
 def _guard(routes: Sequence[Route]) -> Callable[[web.Application], Awaitable[None]]:

@@ -114,7 +114,8 @@ def asks(
 ) -> Route:
     """A row of the table: the path's parameters and these fields are given, the body says the rest."""
     given = {*names_in(path), makes}
-    return Route(method, path, Asks(command, _body_of(command, given, person), makes, person, result), access)
+    does = Asks(command, _body_of(command, given, person), makes, person, result)
+    return Route(method, path, does, access, cost=2)
 
 
 def _body_of(command: type[Command], given: Container[str | None], person: str | None) -> type[Body]:

@@ -60,11 +60,11 @@ PUBLIC: Final = frozenset(
         "misses",
         "scored_at",
         "range",
-        "reason",
         "ordered_at",
         "resumed_at",
     }
 )
+PUBLIC_OF_A_RANGE: Final = PUBLIC | {"reason"}  # of a booking, the reason may tell of somebody's licence
 REMEMBERED: Final = 1_000
 
 
@@ -99,7 +99,7 @@ class Discretion:
 
     def _of_the_range(self, body: dict[str, Any]) -> str:
         known = {**body, "lane": self._lane}
-        return json.dumps({name: known[name] for name in known if self._caller.staff or name in PUBLIC})
+        return json.dumps({name: known[name] for name in known if self._caller.staff or name in PUBLIC_OF_A_RANGE})
 
     async def _booking(self, id_: UUID) -> BookingView | None:
         if id_ not in self._bookings:

@@ -77,7 +77,7 @@ def forwards(
     repeatable: bool = True,
 ) -> Route:
     """A row of the table."""
-    return Route(method, path, Forwards(to, summary, body, answers, repeatable), access)
+    return Route(method, path, Forwards(to, summary, body, answers, repeatable), access, cost=5)
 
 
 def _from_where(credentials: Credentials, request: web.Request) -> bytes:

@@ -15,8 +15,10 @@ from bus.group_commit import Accepted, Asked
 from bus.outcomes import Outcomes
 from bus.tail import Tail
 from gateway.auth_endpoint import AuthEndpoint
+from gateway.devices import Devices
 from gateway.keys import KeyRing
 from gateway.problems import BUSY, again_after
+from gateway.rates import Rates
 from gateway.revocations import Revocations
 from gateway.tracking.push import PushResult
 
@@ -43,6 +45,8 @@ class Ports:
     keys: KeyRing
     revocations: Revocations
     auth: AuthEndpoint
+    rates: Rates
+    devices: Devices
     push_shots: PushShots
     registered: Callable[[], bool]  # whether the log takes what we append
 

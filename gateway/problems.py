@@ -108,6 +108,12 @@ KEY_CONFLICT: Final = Kind(
 TOO_MANY_STREAMS: Final = Kind(
     "too-many-streams", 429, "You follow too many lanes at once.", "End one of your streams first."
 )
+TOO_MANY_REQUESTS: Final = Kind(
+    "too-many-requests",
+    429,
+    "You ask for too much at once.",
+    "Ask again after `Retry-After` seconds; nothing was done.",
+)
 FAULT: Final = Kind(
     "fault",
     500,
@@ -159,7 +165,7 @@ KINDS: Final = (
     MALFORMED_BODY, MALFORMED_REQUEST, UNAUTHENTICATED, NOT_PERMITTED, NOT_FOUND, METHOD_NOT_ALLOWED, BODY_TOO_SLOW,
     COMMAND_REFUSED, REPORT_NOT_MADE, REPORT_EXPIRED, FOREIGN_EPOCH, TOO_FAR_BACK, TOO_LARGE, UNSUPPORTED_MEDIA_TYPE,
     INVALID, KEY_CONFLICT,
-    TOO_MANY_STREAMS, FAULT,
+    TOO_MANY_STREAMS, TOO_MANY_REQUESTS, FAULT,
     COMMAND_FAILED, BUSY, JOURNAL_FULL, DATABASE_AWAY, AUTH_AWAY, VIEW_BEHIND, TOO_LONG, HTTP_VERSION,
 )  # fmt: skip
 

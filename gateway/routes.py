@@ -236,9 +236,9 @@ RESULTS: Final = (
     ),
     shows(
         "/v1/results/{session}/statistics", read.statistics, GroupStatistics, own_results,
-        query=read.StatisticsQuery, of="stats",
+        query=read.StatisticsQuery, of="stats", cost=20,
     ),
-    shows("/v1/progress", read.progress, Progress, own_results, query=read.ProgressQuery, of="stats"),
+    shows("/v1/progress", read.progress, Progress, own_results, query=read.ProgressQuery, of="stats", cost=20),
 )  # fmt: skip
 
 REPORT: Final = "/v1/reports/{report}"
@@ -273,12 +273,13 @@ DEVICES: Final = (
         "POST", "/v1/devices/token", "/devices/token", "Get a target's token for its secret.",
         {200: answers.DeviceToken}, PUBLIC, body=bodies.DeviceProof,
     ),
+    asks("POST", "/v1/devices/{device}/revoke", auth.RevokeDevice, only("armourer", "admin")),
     Route("POST", "/v1/devices/{device}/shots", TakesShots(), DEVICE),
 )  # fmt: skip
 
 HEALTH: Final = (
-    Route("GET", "/health/live", Live(), PUBLIC),
-    Route("GET", "/health/ready", Ready(), PUBLIC),
+    Route("GET", "/health/live", Live(), PUBLIC, cost=0),
+    Route("GET", "/health/ready", Ready(), PUBLIC, cost=0),
 )
 
 ROUTES: Final = (*PEOPLE, *BOOKINGS, *ARMOURY, *MONEY, *RESULTS, *REPORTS, *DEVICES, *HEALTH)

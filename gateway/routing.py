@@ -80,6 +80,7 @@ class Route:
     path: str
     does: Operation
     access: Access | None = None
+    cost: int = 1  # units of the caller's, by gateway.rates
 
 
 def names_in(path: str) -> list[str]:

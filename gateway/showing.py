@@ -77,6 +77,7 @@ def shows(
     *,
     query: type[Query] = Query,
     of: Consumer | None = None,
+    cost: int = 1,
 ) -> Route:
     """A row of the table."""
-    return Route("GET", path, Shows(view, model, query, of), access)
+    return Route("GET", path, Shows(view, model, query, of), access, cost)

@@ -31,6 +31,7 @@ COMMANDS: Final = {
     "custody": Entry("ops.custody:custody", "Check the custody book: verify."),
     "rebuild": Entry("ops.analyst:rebuild", "Replay the log into a service's tables, beside or in place."),
     "keys": Entry("ops.keys:keys", "List or change the keys with which auth signs tokens."),
+    "erasures": Entry("ops.erasures:erasures", "Print the records of erasures, as one JSON object a line."),
     "messages": Entry("ops.messages.command:messages", "Tell every message, or write the files that do."),
     "bench": Entry("bench.run:bench", "Measure, each number beside its limit."),
 }

@@ -21,8 +21,10 @@ from bus.tail import Tail
 from bus.tasks import running
 from gateway.app import make_app
 from gateway.auth_endpoint import AuthEndpoint
+from gateway.devices import Devices
 from gateway.keys import KeyRing
 from gateway.ports import Ports
+from gateway.rates import Rates
 from gateway.revocations import Revocations
 from gateway.server import Runner
 from gateway.tracking.journal import Journal
@@ -91,6 +93,8 @@ async def serve(settings: Settings, stopping: asyncio.Event) -> None:
             keys=keys,
             revocations=revocations,
             auth=auth,
+            rates=Rates(settings.request_rate),
+            devices=Devices(reads),
             push_shots=tracking.push,
             registered=lambda: registration.id != 0,
         )

@@ -24,8 +24,10 @@ VARIABLES: Final = {
     "postgres_user": "FIRINGLINE_POSTGRES_USER",
     "log_level": "FIRINGLINE_LOG_LEVEL",
     "staff_second_factor": "FIRINGLINE_STAFF_SECOND_FACTOR",
+    "request_rate": "FIRINGLINE_REQUEST_RATE",
 }
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
+MOST: Final = 1_000_000
 SECOND_FACTOR: Final = ("optional", "required")
 
 
@@ -45,6 +47,7 @@ class Settings:
     postgres_user: str = "nobody"
     log_level: str = "info"
     staff_second_factor: str = "optional"
+    request_rate: int = 200
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "home", self.home.absolute())
@@ -67,6 +70,7 @@ class Settings:
             postgres_user=text("postgres_user"),
             log_level=_one_of(LOG_LEVELS, VARIABLES["log_level"], text("log_level")),
             staff_second_factor=_one_of(SECOND_FACTOR, VARIABLES["staff_second_factor"], text("staff_second_factor")),
+            request_rate=_number(VARIABLES["request_rate"], text("request_rate")),
         )
 
     @property
@@ -109,6 +113,12 @@ def _embedded_database(home: Path) -> str | None:
 def _port(variable: str, text: str) -> int:
     if not text.isdecimal() or int(text) > 65535:
         raise Refusal(f"{variable} is a port number up to 65535, not {text!r}.")
+    return int(text)
+
+
+def _number(variable: str, text: str) -> int:
+    if not text.isdecimal() or int(text) > MOST:
+        raise Refusal(f"{variable} is a number up to {MOST}, not {text!r}.")
     return int(text)
 
 

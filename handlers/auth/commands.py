@@ -31,6 +31,13 @@ class EnablePerson(Command, name="auth.enable-person", stream="person:{person}")
     person: UUID
 
 
+class RevokeDevice(Command, name="auth.revoke-device", stream="device:{device}"):
+    """Take a target's right to report, from now on; registered again it has a new secret."""
+
+    device: Code
+    reason: Code
+
+
 class ConfirmLicence(Command, name="auth.confirm-licence", stream="person:{person}"):
     """Note that staff has seen a licence and found it good."""
 

@@ -37,16 +37,16 @@ class DeviceRefused(Rejected):
     """No device of this name has this secret."""
 
 
-async def register_device(desk: Desk, caller: Caller, device: str, lane: str) -> str:
+async def register_device(desk: Desk, caller: Caller, device: str, lane: str, public_key: str | None = None) -> str:
     """Registers a target, or gives a registered one another lane; returns its secret, which is not kept.
 
-    An earlier secret is worth nothing from now on.
+    An earlier secret is worth nothing from now on. A target with a key pair must sign what it posts.
     """
     must_be(MAY_REGISTER_DEVICES, caller.roles)
     secret = secrets.token_urlsafe(SECRET_BYTES)
     async with desk.transaction() as connection:
         await _keep_secret(connection, device, secret_hash(secret), await now(connection))
-        registered = DeviceRegistered(device=device, lane=lane)
+        registered = DeviceRegistered(device=device, lane=lane, public_key=public_key)
         await desk.outbox.say(connection, [registered], actor=caller.actor, correlation=uuid7())
     log.info("devices.registered", device=device, lane=lane, by=caller.actor)
     return secret
@@ -79,7 +79,7 @@ async def _find(connection: Connection, device: str) -> Record | None:
     return await connection.fetchrow(
         """
         SELECT d.lane, s.secret_hash FROM device AS d JOIN device_secret AS s ON s.device = d.device
-        WHERE d.device = $1
+        WHERE d.device = $1 AND NOT d.revoked
         """,
         device,
     )

@@ -92,7 +92,7 @@ async def _erase(desk: Desk, person: UUID, actor: str, *, listed: bool = False) 
         await _forget(connection, person)
         if not listed:
             # Before the commit: an erasure that was answered is on the list, whatever happens next.
-            await asyncio.to_thread(desk.erasures.add, person, book.locked_at)
+            await asyncio.to_thread(desk.erasures.add, person, book.locked_at, actor)
         await desk.outbox.say(connection, said, actor=actor, correlation=uuid7())
     log.info("people.erased", person=str(person), by=actor)
 

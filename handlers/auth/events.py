@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, StringConstraints
 
 from bus import answers
 from bus.fields import Code, Moment, Text
@@ -14,6 +14,10 @@ from handlers.booking.events import Terms
 
 Role = Literal["shooter", "instructor", "armourer", "cashier", "analyst", "admin"]
 """What a person may be at the range; one person can be several."""
+
+
+PublicKey = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{43}$")]
+"""An Ed25519 public key: its 32 bytes as base64url without padding."""
 
 
 class Entitlement(BaseModel):
@@ -79,10 +83,19 @@ class TokensRevoked(Event, name="auth.tokens-revoked", stream="person:{person}")
 
 
 class DeviceRegistered(Event, name="auth.device-registered", stream="device:{device}"):
-    """A target may report shots for a lane."""
+    """A target may report shots for a lane; one with a key pair signs what it reports."""
 
     device: Code
     lane: Code
+    public_key: PublicKey | None = None
+
+
+class DeviceRevoked(Event, name="auth.device-revoked", stream="device:{device}"):
+    """A target may report no more, whatever token it has."""
+
+    device: Code
+    revoked_by: Text
+    reason: Code
 
 
 class LicenceRecorded(Event, name="auth.licence-recorded", stream="person:{person}"):

@@ -18,10 +18,12 @@ from handlers.auth.commands import (
     DisablePerson,
     EnablePerson,
     ForeseeExpiry,
+    RevokeDevice,
     RevokeLicence,
     SuspendLicence,
 )
 from handlers.auth.events import (
+    DeviceRevoked,
     Entitlement,
     EntitlementsPublished,
     ExpiryForeseen,
@@ -78,6 +80,14 @@ class LicenceFile:
     staff: Staff
 
 
+@dataclass(frozen=True, slots=True)
+class DeviceFile:
+    """Whether a device may report, None for an unknown one; and who may say so."""
+
+    reports: bool | None
+    staff: Staff
+
+
 class NotAllowed(Rejected):
     """Only {allowed} may do this."""
 
@@ -96,6 +106,14 @@ class AlreadyDisabled(Rejected):
 
 class NotDisabled(Rejected):
     """This account is not disabled."""
+
+
+class DeviceUnknown(Rejected):
+    """No target of this name is registered."""
+
+
+class DeviceAlreadyRevoked(Rejected):
+    """This target reports no more already."""
 
 
 class LicenceUnknown(Rejected):
@@ -172,6 +190,15 @@ def revoked(person: UUID, standing: Standing, at: datetime, *, logins: bool) -> 
     begun = at if standing.tokens_since is None else max(at, standing.tokens_since)
     after = begun.replace(microsecond=0) + timedelta(seconds=1)
     return TokensRevoked(person=person, issued_before=after, logins=logins)
+
+
+def revoke_device(file: DeviceFile, asked: RevokeDevice, given: Given) -> Sequence[Event]:
+    must_be(MAY_REGISTER_DEVICES, roles_of(given.person, file.staff))
+    if file.reports is None:
+        raise DeviceUnknown
+    if not file.reports:
+        raise DeviceAlreadyRevoked
+    return [DeviceRevoked(device=asked.device, revoked_by=given.actor, reason=asked.reason)]
 
 
 def expiry_key(person: UUID) -> str:

@@ -15,11 +15,13 @@ from handlers.auth.commands import (
     DisablePerson,
     EnablePerson,
     ForeseeExpiry,
+    RevokeDevice,
     RevokeLicence,
     SuspendLicence,
 )
 from handlers.auth.events import (
     DeviceRegistered,
+    DeviceRevoked,
     EntitlementsPublished,
     ExpiryForeseen,
     LicenceConfirmed,
@@ -34,7 +36,7 @@ from handlers.auth.events import (
     RolesAssigned,
     TokensRevoked,
 )
-from handlers.auth.model import LicenceFile, RoleBook, Standing
+from handlers.auth.model import DeviceFile, LicenceFile, RoleBook, Standing
 from handlers.auth.rules import Licence, LicenceState
 from handlers.booking.events import LaneHeld
 
@@ -63,6 +65,12 @@ async def load_licences(connection: Connection, held: LaneHeld) -> tuple[Licence
 
 async def load_own_licences(connection: Connection, asked: ForeseeExpiry) -> tuple[Licence, ...]:
     return await hold_licences(connection, asked.person)
+
+
+async def load_device_file(connection: Connection, asked: RevokeDevice) -> DeviceFile:
+    staff = await load_staff(connection)
+    reports = await connection.fetchval("SELECT NOT revoked FROM device WHERE device = $1 FOR UPDATE", asked.device)
+    return DeviceFile(reports, staff)
 
 
 async def load_staff(connection: Connection) -> Mapping[UUID, frozenset[Role]]:
@@ -203,12 +211,18 @@ async def apply_tokens_revoked(connection: Connection, event: TokensRevoked) -> 
 async def apply_device_registered(connection: Connection, event: DeviceRegistered) -> None:
     await connection.execute(
         """
-        INSERT INTO device (device, lane) VALUES ($1, $2)
-        ON CONFLICT (device) DO UPDATE SET lane = excluded.lane
+        INSERT INTO device (device, lane, public_key, revoked) VALUES ($1, $2, $3, false)
+        ON CONFLICT (device) DO UPDATE
+        SET lane = excluded.lane, public_key = excluded.public_key, revoked = excluded.revoked
         """,
         event.device,
         event.lane,
+        event.public_key,
     )
+
+
+async def apply_device_revoked(connection: Connection, event: DeviceRevoked) -> None:
+    await connection.execute("UPDATE device SET revoked = true WHERE device = $1", event.device)
 
 
 async def apply_licence_recorded(connection: Connection, event: LicenceRecorded) -> None:

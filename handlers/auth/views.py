@@ -40,6 +40,7 @@ class DeviceView(BaseModel):
 
     device: str
     lane: str
+    public_key: str | None
 
 
 async def roles(connection: Connection, person: UUID) -> frozenset[Role]:
@@ -85,8 +86,16 @@ async def entitlements(connection: Connection, person: UUID) -> list[Entitlement
 
 
 async def devices(connection: Connection, lane: str) -> list[DeviceView]:
-    rows = await connection.fetch("SELECT device, lane FROM auth.devices WHERE lane = $1 ORDER BY device", lane)
+    rows = await connection.fetch(
+        "SELECT device, lane, public_key FROM auth.devices WHERE lane = $1 ORDER BY device", lane
+    )
     return [DeviceView(**row) for row in rows]
+
+
+async def device(connection: Connection, name: str) -> DeviceView | None:
+    """A target that may report at this moment."""
+    row = await connection.fetchrow("SELECT device, lane, public_key FROM auth.devices WHERE device = $1", name)
+    return None if row is None else DeviceView(**row)
 
 
 async def public_keys(connection: Connection) -> list[PublicKey]:

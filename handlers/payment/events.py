@@ -106,6 +106,17 @@ class InvoiceSettled(Event, name="payment.invoice-settled", stream="invoice:{inv
     settled_at: Moment
 
 
+class RefundProposed(Event, name="payment.refund-proposed", stream="invoice:{invoice}"):
+    """A large refund waits for a second person, who pays it out by asking for the same."""
+
+    invoice: UUID
+    person: UUID
+    amount_minor: Minor
+    currency: Currency
+    proposed_by: UUID
+    proposed_at: Moment
+
+
 class RefundPaid(Event, name="payment.refund-paid", stream="invoice:{invoice}"):
     """Money that was owed back was paid out at the desk."""
 

@@ -38,6 +38,7 @@ def service() -> Service:
             events.InvoiceCredited,
             events.PaymentTaken,
             events.InvoiceSettled,
+            events.RefundProposed,
             events.RefundPaid,
         ],
         applies={
@@ -46,6 +47,7 @@ def service() -> Service:
             events.InvoiceCredited: applies.invoice_credited,
             events.PaymentTaken: applies.payment_taken,
             events.InvoiceSettled: applies.invoice_settled,
+            events.RefundProposed: applies.refund_proposed,
             events.RefundPaid: applies.refund_paid,
             BookingRejected: projections.booking_rejected,
             BookingCancelled: projections.booking_cancelled,

@@ -25,8 +25,10 @@ from bus.tail import Tail
 from bus.tasks import running
 from gateway.app import make_app
 from gateway.auth_endpoint import AuthEndpoint
+from gateway.devices import Devices
 from gateway.keys import KeyRing
 from gateway.ports import Ports
+from gateway.rates import Rates
 from gateway.revocations import Revocations
 from gateway.server import Runner
 from gateway.tracking.push import PushResult
@@ -140,7 +142,12 @@ class Gate:
 
 @asynccontextmanager
 async def open_gate(
-    database: Database, folder: Path, *, auth_url: str = NOWHERE, services: tuple[str, ...] = ("booking",)
+    database: Database,
+    folder: Path,
+    *,
+    auth_url: str = NOWHERE,
+    services: tuple[str, ...] = ("booking", "auth"),
+    rate: int = 0,
 ) -> AsyncIterator[Gate]:
     closing = asyncio.Event()
     async with AsyncExitStack() as stack:
@@ -178,6 +185,8 @@ async def open_gate(
             keys=keys,
             revocations=revocations,
             auth=auth,
+            rates=Rates(rate),
+            devices=Devices(own),
             push_shots=push,
             registered=lambda: registration.id != 0,
         )

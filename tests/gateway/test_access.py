@@ -18,6 +18,7 @@ from gateway.app import AccessMissing, all_routes, make_app
 from gateway.health import Live
 from gateway.routing import Route, names_in
 from gateway.server import Runner
+from handlers.auth.events import DeviceRegistered
 from handlers.auth.issuing import service_token
 from handlers.auth.signing import SigningKey
 from tests.gateway.gate import Gate
@@ -66,6 +67,7 @@ ONLY = {
     "GET /v1/ammunition/differences": "admin armourer instructor",
     "POST /v1/bookings/{booking}/ammunition/explain": "admin armourer",
     "POST /v1/devices": "admin armourer",
+    "POST /v1/devices/{device}/revoke": "admin armourer",
     "POST /v1/invoices/{invoice}/payments": "admin cashier",
     "POST /v1/invoices/{invoice}/refunds": "admin cashier",
     "GET /v1/trial-balance": "admin cashier",
@@ -226,6 +228,7 @@ async def test_a_new_key_is_looked_up_when_a_token_names_it(gate: Gate, monkeypa
 
 
 async def test_a_device_reports_for_itself_and_its_lane_alone(gate: Gate):
+    await gate.say("auth", DeviceRegistered(device="target-1", lane="lane-1"))
     token = gate.device_token("target-1", "lane-1")
     body: dict[str, list[object]] = {"shots": []}
     assert (await gate.post("/v1/devices/target-1/shots", body, token)).status == 200

@@ -80,7 +80,14 @@ async def test_strangers_see_the_lane_and_nobody_on_it(hall: Gate):
         seen = json.dumps([one.data for one in told])
         assert str(person) not in seen
         assert str(booking) not in seen
-        cancelled = BookingCancelled(booking=booking, person=person, cancelled_by=f"person:{person}")
+        cancelled = BookingCancelled(
+            booking=booking,
+            person=person,
+            cancelled_by=f"person:{person}",
+            rule="withdrawn",
+            rule_version=1,
+            reason="lost",
+        )
         await hall.say("booking", cancelled)
         assert (await next_of(events)).data == {"lane": "lane-1"}
         _, mine, _ = await booked(hall, person=me)

@@ -34,6 +34,7 @@ def test_every_variable_sets_its_field(tmp_path: Path) -> None:
         "FIRINGLINE_POSTGRES_USER": "marksman",
         "FIRINGLINE_LOG_LEVEL": "debug",
         "FIRINGLINE_STAFF_SECOND_FACTOR": "required",
+        "FIRINGLINE_REQUEST_RATE": "7",
     }
     assert given.keys() == set(VARIABLES.values())
     settings = Settings.from_environment(given)
@@ -51,6 +52,8 @@ def test_empty_variables_count_as_absent() -> None:
         ("FIRINGLINE_AUTH_PORT", "65536"),
         ("FIRINGLINE_LOG_LEVEL", "loud"),
         ("FIRINGLINE_STAFF_SECOND_FACTOR", "maybe"),
+        ("FIRINGLINE_REQUEST_RATE", "-1"),
+        ("FIRINGLINE_REQUEST_RATE", "1000001"),
     ],
 )
 def test_a_wrong_value_is_one_sentence(variable: str, text: str) -> None:

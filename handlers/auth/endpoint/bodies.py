@@ -9,6 +9,7 @@ from uuid import UUID
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, StringConstraints
 
 from bus.fields import Code, Moment
+from handlers.auth.events import PublicKey
 
 
 def _printable(text: str) -> str:
@@ -113,10 +114,11 @@ class LicenceEntry(Body):
 
 
 class DeviceEntry(Body):
-    """A target and the lane it reports for."""
+    """A target and the lane it reports for; with a public key, it signs what it posts."""
 
     device: Code
     lane: Code
+    public_key: PublicKey | None = Field(default=None, description="Ed25519, the 32 bytes as base64url without padding")
 
 
 class DeviceProof(Body):

@@ -137,7 +137,7 @@ async def register_device(request: web.Request) -> web.Response:
     desk = request.app[DESK]
     caller = await caller_of(request, desk)
     body = await body_of(request, bodies.DeviceEntry)
-    secret = await devices.register_device(desk, caller, body.device, body.lane)
+    secret = await devices.register_device(desk, caller, body.device, body.lane, body.public_key)
     return _answer(answers.DeviceSecret(device=body.device, lane=body.lane, secret=secret), 201)
 
 

@@ -11,7 +11,10 @@ from bus.errors import Rejected
 from bus.message import Event
 from bus.service import Given
 from handlers.payment.commands import PayRefund, TakePayment
-from handlers.payment.events import InvoiceSettled, PaymentTaken, RefundPaid
+from handlers.payment.events import InvoiceSettled, PaymentTaken, RefundPaid, RefundProposed
+
+ALONE_UP_TO_MINOR: Final = 10_000
+"""The largest refund, in the currency's minor unit, that one person pays out alone."""
 
 WHOLE: Final = frozenset(
     ("BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "VND", "VUV", "XAF", "XOF", "XPF")
@@ -31,6 +34,8 @@ class Standing:
     paid_minor: int
     credited: bool
     refund_due_minor: int  # less what was refunded already
+    proposed_minor: int | None = None  # a large refund that waits for a second person
+    proposed_by: UUID | None = None
 
     @property
     def open_minor(self) -> int:
@@ -55,6 +60,10 @@ class MoreThanOpen(Rejected):
 
 class MoreThanDue(Rejected):
     """{asked} are more than is due back on the invoice: {due}."""
+
+
+class SecondPersonNeeded(Rejected):
+    """A refund of more than {alone} takes two people: somebody else has to pay this one out."""
 
 
 class NobodyAtTheDesk(Rejected):
@@ -99,6 +108,21 @@ def pay_refund(standing: Standing | None, asked: PayRefund, given: Given) -> Seq
             asked=shown(asked.amount_minor, asked.currency),
             due=shown(standing.refund_due_minor, asked.currency),
         )
+    cashier = _cashier(given)
+    if asked.amount_minor > ALONE_UP_TO_MINOR:
+        if standing.proposed_minor != asked.amount_minor:
+            return [
+                RefundProposed(
+                    invoice=asked.invoice,
+                    person=standing.person,
+                    amount_minor=asked.amount_minor,
+                    currency=asked.currency,
+                    proposed_by=cashier,
+                    proposed_at=given.at,
+                )
+            ]
+        if standing.proposed_by == cashier:
+            raise SecondPersonNeeded(alone=shown(ALONE_UP_TO_MINOR, asked.currency))
     return [
         RefundPaid(
             invoice=asked.invoice,
@@ -107,7 +131,7 @@ def pay_refund(standing: Standing | None, asked: PayRefund, given: Given) -> Seq
             amount_minor=asked.amount_minor,
             currency=asked.currency,
             method=asked.method,
-            paid_by=_cashier(given),
+            paid_by=cashier,
             paid_at=given.at,
         )
     ]

@@ -12,6 +12,7 @@ from handlers.payment.events import (
     PaymentTaken,
     PriceListPublished,
     RefundPaid,
+    RefundProposed,
 )
 from handlers.payment.model.invoices import Series, place
 from handlers.payment.model.ledger import Booked, legs
@@ -62,6 +63,17 @@ async def payment_taken(connection: Connection, event: PaymentTaken) -> None:
     await insert_payment(connection, event)
     await add_paid(connection, event)
     await book(connection, event)
+
+
+async def refund_proposed(connection: Connection, event: RefundProposed) -> None:
+    await connection.execute(
+        """
+        UPDATE balance SET proposed_minor = $2, proposed_by = $3 WHERE invoice = $1
+        """,
+        event.invoice,
+        event.amount_minor,
+        event.proposed_by,
+    )
 
 
 async def refund_paid(connection: Connection, event: RefundPaid) -> None:
@@ -195,7 +207,8 @@ async def insert_refund(connection: Connection, event: RefundPaid) -> None:
 async def add_refunded(connection: Connection, event: RefundPaid) -> None:
     await connection.execute(
         """
-        UPDATE balance SET refunded_minor = refunded_minor + $2 WHERE invoice = $1
+        UPDATE balance SET refunded_minor = refunded_minor + $2, proposed_minor = NULL, proposed_by = NULL
+        WHERE invoice = $1
         """,
         event.invoice,
         event.amount_minor,

@@ -68,7 +68,7 @@ async def load_standing(connection: Connection, asked: TakePayment | PayRefund) 
     row = await connection.fetchrow(
         """
         SELECT i.booking, i.person, i.currency, b.total_minor, b.paid_minor, b.credited,
-               b.refund_due_minor - b.refunded_minor AS refund_due_minor
+               b.refund_due_minor - b.refunded_minor AS refund_due_minor, b.proposed_minor, b.proposed_by
         FROM invoice AS i JOIN balance AS b USING (invoice)
         WHERE i.invoice = $1
         FOR UPDATE OF b

@@ -1,8 +1,10 @@
+import json
+
 import pytest
 
 from bus.tokens import DeviceClaims
 from handlers.auth import views
-from handlers.auth.commands import AssignRoles
+from handlers.auth.commands import AssignRoles, RevokeDevice
 from tests.handlers.auth.counter import Answer, Counter
 
 
@@ -30,7 +32,10 @@ async def test_a_registered_target_gets_tokens_for_its_lane(counter: Counter) ->
 async def test_the_log_hears_of_device_and_lane(counter: Counter) -> None:
     secret = await register(counter, await counter.admin())
     name, _, body = (await counter.log())[-1]
-    assert (name, body) == ("auth.device-registered", '{"lane": "lane-3", "device": "target-3"}')
+    assert (name, json.loads(body)) == (
+        "auth.device-registered",
+        {"lane": "lane-3", "device": "target-3", "public_key": None},
+    )
     rows = await counter.fetch("SELECT t::text AS row FROM auth.device_secret AS t")
     assert secret not in rows[0]["row"]
 
@@ -70,3 +75,23 @@ async def test_a_target_s_token_opens_no_door_of_auth(counter: Counter) -> None:
     secret = await register(counter, await counter.admin())
     _, answer = await admit(counter, secret)
     assert (await counter.post("/devices", {"device": "a", "lane": "b"}, answer["access_token"]))[0] == 401
+
+
+async def test_staff_revokes_a_target_and_it_gets_no_token(counter: Counter) -> None:
+    anna, ada = await counter.register(), await counter.bootstrap()
+    token = await counter.token_of("ada@example.org")
+    secret = await register(counter, token)
+    ask = RevokeDevice(device="target-3", reason="stolen")
+    for actor, rule in ((f"person:{anna}", "not-allowed"), ("service:auth", "not-allowed")):
+        (refused,) = await counter.hears(ask, actor)
+        assert refused.rule == rule  # type: ignore[attr-defined]
+    assert (await admit(counter, secret))[0] == 200
+    assert [one.name for one in await counter.hears(ask, f"person:{ada}")] == ["auth.device-revoked"]
+    assert (await admit(counter, secret))[0] == 401
+    async with counter.pool.acquire() as connection:
+        assert await views.device(connection, "target-3") is None
+    (again,) = await counter.hears(ask, f"person:{ada}")
+    assert again.rule == "device-already-revoked"  # type: ignore[attr-defined]
+    (unknown,) = await counter.hears(RevokeDevice(device="target-9", reason="stolen"), f"person:{ada}")
+    assert unknown.rule == "device-unknown"  # type: ignore[attr-defined]
+    assert (await admit(counter, await register(counter, token)))[0] == 200

@@ -2,14 +2,17 @@
 
 import json
 import subprocess
+from datetime import datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
 import pytest
+from click.testing import CliRunner
 
 from handlers.auth.commands import ConfirmLicence
 from handlers.auth.service import service
 from handlers.rebuild import verify
+from ops.cli import main
 from ops.unprivileged import INSTALLED, PROGRAMS
 from tests.database import Database
 from tests.handlers.auth.counter import LICENCE, PASSWORD, Counter, open_counter
@@ -111,6 +114,7 @@ async def test_the_last_admin_is_not_erased(counter: Counter) -> None:
 async def test_a_restored_backup_brings_nobody_back(database: Database, master_key_file: Path) -> None:
     async with open_counter(database, master_key_file) as counter:
         person, admin = await person_with_all(counter)
+        ada = counter.claims(admin).person
         tables = ("person", "licence", "account", "person_key", "licence_document")
         backup = {
             table: await counter.fetch(f"SELECT * FROM auth.{table} WHERE person = $1", person) for table in tables
@@ -124,7 +128,16 @@ async def test_a_restored_backup_brings_nobody_back(database: Database, master_k
         assert (await counter.try_login(LOGIN))[0] == 200, "the backup brought the person back"
     listed = master_key_file.with_name("erasures.jsonl")
     assert listed.stat().st_mode & 0o777 == 0o600
-    assert json.loads(listed.read_text())["person"] == str(person)
+    record = json.loads(listed.read_text())
+    assert (record["person"], record["asked_by"]) == (str(person), f"person:{ada}")
+    assert record["ground"] == "decision of an administrator"
+    assert "licence numbers and authorities" in record["destroyed"]
+    assert "destroyed" in record["method"]
+    erased_at, by, keep = (datetime.fromisoformat(record[n]) for n in ("erased_at", "destroy_by", "keep_until"))
+    assert by - erased_at == timedelta(days=30)
+    assert keep >= erased_at.replace(year=erased_at.year + 3)
+    shown = CliRunner().invoke(main, ["erasures"], env={"FIRINGLINE_HOME": str(listed.parent)})
+    assert shown.output == listed.read_text(), "the command shows it as it is"
     async with open_counter(database, master_key_file) as counter:
         assert (await counter.try_login(LOGIN))[0] == 401
         assert await rows_of(counter, person) == 0

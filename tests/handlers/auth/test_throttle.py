@@ -1,11 +1,13 @@
 import asyncio
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
 from handlers.auth.throttle import ACCOUNT, ADDRESS, BOTH, Limit, keys_of
 from handlers.auth.vault import Vault
-from tests.handlers.auth.counter import HERE, Counter
+from tests.database import Database
+from tests.handlers.auth.counter import HERE, Counter, open_counter
 
 ELSEWHERE = "198.51.100.7"
 
@@ -88,6 +90,16 @@ async def test_what_was_right_is_not_held_against_an_address(counter: Counter, m
     monkeypatch.setattr("handlers.auth.throttle.ADDRESS", Limit(free=3, longest_s=60))
     await counter.register()
     assert [(await counter.try_login())[0] for _ in range(8)] == [200] * 8
+
+
+async def test_what_was_guessed_is_remembered_over_a_restart(database: Database, master_key_file: Path) -> None:
+    async with open_counter(database, master_key_file) as counter:
+        await counter.register()
+        assert (await counter.try_login())[0] == 200
+        await fail(counter, BOTH.free + 1, ELSEWHERE)
+    async with open_counter(database, master_key_file) as counter:
+        assert (await counter.try_login(address=ELSEWHERE))[0] == 429
+        assert (await counter.try_login())[0] == 200, "her own address is open to her still"
 
 
 async def test_failures_are_forgotten_in_an_hour(counter: Counter) -> None:

@@ -6,14 +6,17 @@ from bus.errors import Rejected
 from handlers.payment.events import (
     InvoiceSettled,
     RefundPaid,
+    RefundProposed,
 )
 from handlers.payment.model.desk import (
+    ALONE_UP_TO_MINOR,
     InvoiceTakenBack,
     InvoiceUnknown,
     MoreThanDue,
     MoreThanOpen,
     NobodyAtTheDesk,
     OtherCurrency,
+    SecondPersonNeeded,
     Standing,
     pay_refund,
     shown,
@@ -84,6 +87,38 @@ def test_what_is_due_back_can_be_paid_out() -> None:
             paid_at=NOON,
         )
     )
+
+
+LARGE = ALONE_UP_TO_MINOR + 1
+OWED = replace(CREDITED, total_minor=2 * LARGE, paid_minor=2 * LARGE, refund_due_minor=2 * LARGE)
+
+
+def proposed(amount_minor: int = LARGE) -> RefundProposed:
+    return RefundProposed(
+        invoice=booking(1),
+        person=ANNA,
+        amount_minor=amount_minor,
+        currency="EUR",
+        proposed_by=CARLA,
+        proposed_at=NOON,
+    )
+
+
+def test_a_large_refund_is_proposed_by_one_and_paid_out_by_another() -> None:
+    assert len(given(OWED, actor=AT_COUNTER).when(pay_refund, refund(ALONE_UP_TO_MINOR)).effects) == 1
+    given(OWED, actor=AT_COUNTER).when(pay_refund, refund(LARGE)).then(proposed())
+    waiting = replace(OWED, proposed_minor=LARGE, proposed_by=CARLA)
+    given(waiting, actor=AT_COUNTER).when(pay_refund, refund(LARGE)).then_refused(
+        SecondPersonNeeded, alone="100.00 EUR"
+    )
+    (paid,) = given(waiting, actor=f"person:{ANNA}").when(pay_refund, refund(LARGE)).effects
+    assert isinstance(paid, RefundPaid)
+    assert (paid.amount_minor, paid.paid_by) == (LARGE, ANNA)
+
+
+def test_another_amount_than_was_proposed_is_a_proposal_itself() -> None:
+    waiting = replace(OWED, proposed_minor=LARGE, proposed_by=ANNA)
+    given(waiting, actor=AT_COUNTER).when(pay_refund, refund(LARGE + 1)).then(proposed(LARGE + 1))
 
 
 @pytest.mark.parametrize(

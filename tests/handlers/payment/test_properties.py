@@ -10,8 +10,15 @@ from hypothesis import strategies as st
 from bus.errors import Rejected
 from bus.service import Given
 from handlers.booking.events import Terms
-from handlers.payment.events import InvoiceCredited, InvoiceIssued, InvoiceSettled, PaymentTaken, RefundPaid
-from handlers.payment.model.desk import Standing, pay_refund, take_payment
+from handlers.payment.events import (
+    InvoiceCredited,
+    InvoiceIssued,
+    InvoiceSettled,
+    PaymentTaken,
+    RefundPaid,
+    RefundProposed,
+)
+from handlers.payment.model.desk import ALONE_UP_TO_MINOR, Standing, pay_refund, take_payment
 from handlers.payment.model.invoices import Demand, Invoice, Issued, place
 from handlers.payment.model.ledger import customer_credit, legs, receivable
 from handlers.payment.model.prices import PriceList, quote
@@ -54,7 +61,7 @@ def test_lines_say_what_they_cost_and_what_tax_that_contains(prices: PriceList, 
     wanted,
     st.lists(st.tuples(st.sampled_from(["pay", "refund", "cancel"]), st.integers(1, 120)), max_size=12),
 )
-def test_money_is_conserved_whatever_happens_at_the_desk(
+def test_money_is_conserved_whatever_happens_at_the_desk(  # noqa: C901
     prices: PriceList, what: Terms, moves: list[tuple[str, int]]
 ) -> None:
     """Invariants 1, 5, 6 and 7, over the whole life of an invoice."""
@@ -65,10 +72,11 @@ def test_money_is_conserved_whatever_happens_at_the_desk(
     assert bool(settled) == (document.total_minor == 0)
     accounts = Counter(booked(document))
     total, paid, due, refunded, is_credited = document.total_minor, 0, 0, 0, False
+    proposed: int | None = None  # by somebody else than who asks
 
     for move, percent in moves:
         amount = max(1, total * percent // 100)
-        standing = Standing(booking(1), ANNA, "EUR", total, paid, is_credited, due - refunded)
+        standing = Standing(booking(1), ANNA, "EUR", total, paid, is_credited, due - refunded, proposed, ANNA)
         try:
             if move == "pay":
                 said = take_payment(standing, take(amount), GIVEN)
@@ -83,13 +91,19 @@ def test_money_is_conserved_whatever_happens_at_the_desk(
             if isinstance(event, InvoiceSettled):
                 assert paid == total
                 continue
+            if isinstance(event, RefundProposed):
+                assert event.amount_minor > ALONE_UP_TO_MINOR
+                proposed = event.amount_minor
+                continue
             assert isinstance(event, PaymentTaken | RefundPaid | InvoiceCredited)
             accounts.update(booked(event))
             match event:
                 case PaymentTaken():
                     paid += event.amount_minor
                 case RefundPaid():
+                    assert event.amount_minor in {proposed, min(event.amount_minor, ALONE_UP_TO_MINOR)}
                     refunded += event.amount_minor
+                    proposed = None
                 case InvoiceCredited():
                     due, is_credited = event.refund_due_minor, True
                     assert due == paid
