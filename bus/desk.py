@@ -110,7 +110,10 @@ class Desk:
         if isinstance(error, asyncpg.InterfaceError) and not self.connection.is_closed():
             return False  # the connection is well: a handler used it wrongly
         return (
-            isinstance(error, LeaseLost) or is_away(error) or is_producer_expired(error) or is_partition_missing(error)
+            isinstance(error, LeaseLost | asyncpg.LockNotAvailableError)  # a rebuild, say, is swapping the tables
+            or is_away(error)
+            or is_producer_expired(error)
+            or is_partition_missing(error)
         )
 
 
