@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -14,7 +15,7 @@ from bus.connection import Connection, close_pool, connect_pool
 from bus.consumer import Consumer
 from bus.desk import Desk
 from bus.identity import uuid7
-from bus.lease import Lease
+from bus.membership import Membership
 from bus.message import Event
 from bus.outbox import Outbox
 from bus.producer import Registration, ServiceToken
@@ -55,7 +56,7 @@ def hears(name: str, event: type[Event], handle: Callable[[Event, Given], None])
 
 
 async def _consume(settings: Settings, number: int, events: int) -> float:
-    """What a worker does with its lease, from its first look at the log until the last batch is committed."""
+    """What a worker does with all partitions, from its first look at the log until the last batch is committed."""
     handled = 0
 
     def count(_event: Event, _given: Given) -> None:
@@ -67,19 +68,18 @@ async def _consume(settings: Settings, number: int, events: int) -> float:
     pool = await connect_pool(dsn, "bench/pool", most=2)
     try:
         async with (
-            own_connection(dsn, "bench/lease") as lease_connection,
+            own_connection(dsn, "bench/heartbeat") as heartbeat,
             own_connection(dsn, "bench/work") as connection,
         ):
             boot = uuid7()
-            lease = Lease(lease_connection, f"consumer:{service.name}", boot)
-            await lease.wait()
+            membership = Membership(heartbeat, service, boot)
+            await membership.enter()
             outbox = Outbox(service, Registration(pool, boot, [], _says_nothing))
             consumer = Consumer(
-                Desk(service, connection, lease, outbox, _no_ring),
+                Desk(service, connection, membership, outbox, _no_ring),
                 Trust(Statements(pool).verify),
-                after_a_crash=lease.unclean,
             )
-            async with running(lease.keep()):
+            async with running(membership.keep(asyncio.Event(), _no_ring)):
                 began_s = time.perf_counter()
                 await consumer.open()
                 while handled < events:

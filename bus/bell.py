@@ -16,6 +16,8 @@ from bus.backoff import full_jitter
 from bus.connection import DATABASE_AWAY, Connection, close, connect
 
 CHANNEL: Final = "firingline"
+WORKERS_CHANNEL: Final = "firingline_workers"  # a worker came, went, or gave partitions back
+CHANNELS: Final = 2
 PING_EVERY_S: Final = 5.0
 PING_TIMEOUT_S: Final = 2.0
 RING_TIMEOUT_S: Final = 2.0
@@ -33,6 +35,7 @@ class Bell:
         self._dsn = dsn
         self._application = application
         self._waiters: set[asyncio.Event] = set()
+        self.workers_changed = asyncio.Event()  # for the one who clears it
         self._failures = 0
         self.listening = False
 
@@ -66,9 +69,10 @@ class Bell:
     async def _listen(self, connection: Connection) -> None:
         lost = asyncio.Event()
         connection.add_termination_listener(lambda *_: lost.set())
-        await connection.add_listener(CHANNEL, lambda *_: self._wake())
+        await connection.add_listener(CHANNEL, lambda *_: self.wake())
+        await connection.add_listener(WORKERS_CHANNEL, lambda *_: self.workers_changed.set())
         self.listening = True
-        self._wake()
+        self.wake()
         while True:
             try:
                 await asyncio.wait_for(lost.wait(), PING_EVERY_S)
@@ -82,13 +86,17 @@ class Bell:
     async def _ping(self, connection: Connection) -> None:
         """Proves that the socket and the registration still live; a cut cable would say nothing by itself."""
         registered = await connection.fetchval(
-            "SELECT count(*) FROM pg_listening_channels() AS c WHERE c = $1", CHANNEL, timeout=PING_TIMEOUT_S
+            "SELECT count(*) FROM pg_listening_channels() AS c WHERE c IN ($1, $2)",
+            CHANNEL,
+            WORKERS_CHANNEL,
+            timeout=PING_TIMEOUT_S,
         )
-        if registered != 1:
+        if registered != CHANNELS:
             message = "the listening connection is no longer registered"
             raise ConnectionResetError(message)
 
-    def _wake(self) -> None:
+    def wake(self) -> None:
+        """Wakes all who wait, as a ring does."""
         for waiter in self._waiters:
             waiter.set()
 

@@ -11,7 +11,9 @@ import structlog
 
 from bus import parking, reading
 from bus.desk import Desk
+from bus.fronts import Front, where, without
 from bus.message import Envelope
+from bus.partitions import NONE
 from bus.redoing import redoing
 from bus.requeued import Requeued
 from bus.retrying import Retrying
@@ -21,68 +23,153 @@ from bus.trust import NotEntitled, Trust
 
 BATCH: Final = 1000
 IDLE_PROGRESS_AFTER: Final = 1000  # positions passed without a message of one's own before it is written down
+IDLE_PROGRESS_S: Final = 1.0  # or so long since the last was
 
 log = structlog.get_logger(__name__)
 
 
 class Consumer:
-    """One service's reading of the log, from its desk."""
+    """One worker's reading of the log, from its desk: of the partitions that are its share, and no others."""
 
-    def __init__(self, desk: Desk, trust: Trust, *, after_a_crash: bool, batch: int = BATCH) -> None:
+    def __init__(self, desk: Desk, trust: Trust, *, batch: int = BATCH) -> None:
         self._desk = desk
         self._trust = trust
         self._batch = batch
         self._retrying = Retrying(desk)
         self._requeued = Requeued(desk, trust)
         self._schedule = Schedule(desk)
-        self._suspects = batch if after_a_crash else 0  # messages that a process before us may have died of
-        self._written = 0  # the cursor as it stands in bus.progress
-        self.cursor = 0
+        self._fronts: list[Front] = []
+        self._written_at_s = 0.0  # on the monotonic clock
         self.unsettled = False  # something above the horizon may still appear, without a ring
 
+    @property
+    def cursor(self) -> int:
+        """The position that it has read up to in all its partitions; 0 if it has none."""
+        return min((front.cursor for front in self._fronts), default=0)
+
     async def open(self) -> None:
-        """Finds out where the consumer stands."""
-        self._written = await self._desk.connection.fetchval("SELECT bus.cursor_of($1)", self._desk.consumer)
-        self.cursor = self._written
-        await self._retrying.open()
-        await self._schedule.open()
-        log.info("consumer.open", consumer=self._desk.consumer, cursor=self.cursor, suspects=self._suspects)
+        """Takes its share, and finds out where that stands."""
+        await self._balance()
+        await self._look_again()
 
     async def step(self) -> bool:
         """Sends what is due, retries what was parked, reads on. True if more is to be had at once."""
         desk = self._desk
+        if desk.membership.unbalanced and await self._balance():
+            await self._look_again()
         busy = await self._schedule.send_due()
         if self._requeued.look_due():
             await self._retrying.look_ahead()
             await self._requeued.retry()
         busy |= await self._retrying.retry()
-        batch = await reading.read(desk.connection, self.cursor, desk.topics, desk.names, self._batch)
-        if batch.messages:
-            await self._work_through(batch.messages, batch.covered, batch.at)
-        self._schedule.heed(batch.at)
-        self.cursor = max(self.cursor, batch.covered)
-        self.unsettled = batch.unsettled
-        if self.cursor - self._written >= IDLE_PROGRESS_AFTER:
+        busy |= await self._read_on()
+        if self._is_worth_writing():
             await self.write_progress()
-        return busy or batch.behind
+        return busy
 
     async def write_progress(self) -> None:
         """Writes down how far was read, where nothing was of interest."""
-        if self.cursor > self._written:
+        behind = [front for front in self._fronts if front.cursor > front.written]
+        if behind:
             async with self._desk.connection.transaction():
-                await self._desk.advance([], since=self._written, covered=self.cursor)
-            self._written = self.cursor
+                for front in behind:
+                    await self._desk.advance([], front, covered=front.cursor)
+            for front in behind:
+                self._wrote(front, front.cursor)
+
+    async def close(self) -> None:
+        """Gives its share back, in good order."""
+        await self.write_progress()
+        await self._desk.membership.leave(self._desk.connection, suspect=self._suspect)
 
     def patience_s(self) -> float | None:
         """Seconds until something is due without a ring; None if nothing is."""
         waits = (self._schedule.patience_s(), self._retrying.patience_s())
         return min((one for one in waits if one is not None), default=None)
 
-    async def _work_through(self, envelopes: Sequence[Envelope], covered: int, at: datetime) -> None:
+    # Whose work it is
+
+    @property
+    def _suspect(self) -> int:
+        """The partitions in which a process before us may have died of a message."""
+        suspect = NONE
+        for front in self._fronts:
+            suspect |= NONE if front.clear else front.partitions
+        return suspect
+
+    async def _balance(self) -> bool:
+        """Takes or gives what a fair share needs, between two transactions; True if the share is another now."""
         desk = self._desk
-        if not self._suspects:
+        await self.write_progress()
+        before = desk.membership.partitions
+        unclean = await desk.membership.balance(desk.connection, suspect=self._suspect)
+        after = desk.membership.partitions
+        self._fronts = without(self._fronts, before & ~after)
+        gained = after & ~before
+        if gained:  # whoever had them has committed its last
+            row = await desk.connection.fetchrow(
+                "SELECT bus.cursors_of($1) AS cursors, last_value AS head FROM bus.outbox_position", desk.consumer
+            )
+            assert row is not None
+            found = where(row["cursors"], unclean)
+            for front in found:
+                front.suspects, front.suspect_upto = self._batch, row["head"]
+            self._fronts += [*found, *where(row["cursors"], gained & ~unclean)]
+        return before != after
+
+    async def _look_again(self) -> None:
+        """Finds out what waits in its partitions."""
+        await self._retrying.open()
+        await self._schedule.open()
+
+    # Reading
+
+    async def _read_on(self) -> bool:
+        """One batch of each front, the hindmost first and none past the next; True if more is to be had at once."""
+        behind, ordered = False, sorted(self._fronts, key=lambda one: one.cursor)
+        self.unsettled = False
+        for front, ahead in zip(ordered, [*ordered[1:], None], strict=False):
+            behind |= await self._read_front(front, None if ahead is None else ahead.cursor)
+            if ahead is not None and front.cursor == ahead.cursor and front.clear and ahead.clear:
+                await self.write_progress()  # from here on they are read, and written down, as one
+                ahead.partitions |= front.partitions
+                self._fronts.remove(front)
+        return behind
+
+    async def _read_front(self, front: Front, upto: int | None) -> bool:
+        desk = self._desk
+        batch = await reading.read(
+            desk.connection,
+            front.cursor,
+            desk.topics,
+            desk.names,
+            self._batch,
+            partitions=front.partitions,
+            upto=upto,
+            own=desk.own,
+        )
+        if batch.messages:
+            await self._work_through(front, batch.messages, batch.covered, batch.at)
+        self._schedule.heed(batch.at)
+        front.cursor = max(front.cursor, batch.covered)
+        if front.suspects and front.clear:
+            await self._nothing_is_suspected(front)
+        self.unsettled = batch.unsettled
+        return batch.behind
+
+    def _is_worth_writing(self) -> bool:
+        idle = max((front.cursor - front.written for front in self._fronts), default=0)
+        return idle >= IDLE_PROGRESS_AFTER or (idle > 0 and time.monotonic() - self._written_at_s >= IDLE_PROGRESS_S)
+
+    def _wrote(self, front: Front, covered: int) -> None:
+        front.written = covered
+        self._written_at_s = time.monotonic()
+
+    async def _work_through(self, front: Front, envelopes: Sequence[Envelope], covered: int, at: datetime) -> None:
+        desk = self._desk
+        if front.clear:
             try:
-                await self._transact(envelopes, covered, at)
+                await self._transact(front, envelopes, covered, at)
             except Exception as error:
                 if desk.ends_the_turn(error):
                     raise
@@ -90,9 +177,9 @@ class Consumer:
             else:
                 return
         for envelope in envelopes:
-            await self._singly(envelope, at)
+            await self._singly(front, envelope, at)
 
-    async def _transact(self, envelopes: Sequence[Envelope], covered: int, at: datetime) -> None:
+    async def _transact(self, front: Front, envelopes: Sequence[Envelope], covered: int, at: datetime) -> None:
         """Effects, messages and progress of a batch, together or not at all."""
         desk, began = self._desk, time.monotonic()
         await self._trust.must_be_entitled(desk.connection, envelopes)
@@ -102,27 +189,28 @@ class Consumer:
             said = await desk.handling.handle(desk.connection, received, at)
             if waiting:
                 await parking.let_wait(desk.connection, desk.consumer, waiting)
-            await desk.advance(envelopes, since=self._written, covered=covered)
+            await desk.advance(envelopes, front, covered=covered)
             await desk.outbox.append(desk.connection, said)
-        self._written = covered
+        self._wrote(front, covered)
         desk.observe(len(envelopes), time.monotonic() - began)
         if said:
             desk.ring()
 
-    async def _singly(self, envelope: Envelope, at: datetime) -> None:
+    async def _singly(self, front: Front, envelope: Envelope, at: datetime) -> None:
         waits = envelope.stream in self._retrying  # then it is not tried now, and not to blame for anything
-        if self._suspects and not waits and not await self._begin_counted(envelope):
+        suspected = not front.clear
+        if suspected and not waits and not await self._begin_counted(front, envelope):
             return
         try:
-            await redoing(lambda: self._transact([envelope], envelope.position, at))
+            await redoing(lambda: self._transact(front, [envelope], envelope.position, at))
         except Exception as error:
             if self._desk.ends_the_turn(error):
                 raise
-            await self._set_aside(envelope, error)
-        if self._suspects:
-            await self._cleared(envelope)
+            await self._set_aside(front, envelope, error)
+        if suspected:
+            await self._cleared(front, envelope)
 
-    async def _set_aside(self, envelope: Envelope, error: Exception) -> None:
+    async def _set_aside(self, front: Front, envelope: Envelope, error: Exception) -> None:
         """Parks a failing message's stream; a message nobody was entitled to send is a dead letter at once."""
         desk = self._desk
         stranger = isinstance(error, NotEntitled)
@@ -131,17 +219,17 @@ class Consumer:
                 await parking.bury(desk.connection, desk.consumer, envelope, error, attempts=0)
             else:
                 await self._retrying.park(envelope, error)
-            await desk.advance([envelope], since=self._written, covered=envelope.position)
-        self._written = envelope.position
+            await desk.advance([envelope], front, covered=envelope.position)
+        self._wrote(front, envelope.position)
         if not stranger:
             await self._retrying.parked(envelope, error)
 
     # After a crash
 
-    async def _begin_counted(self, envelope: Envelope) -> bool:
+    async def _begin_counted(self, front: Front, envelope: Envelope) -> bool:
         """Counts a try before it is made, since a process before us may have died of this very message."""
         desk = self._desk
-        async with desk.under_lease():
+        async with desk.under_share():
             begun: int = await desk.connection.fetchval(
                 """
                 INSERT INTO bus.attempt AS a (consumer, position, begun) VALUES ($1, $2, 1)
@@ -156,16 +244,27 @@ class Consumer:
         async with desk.connection.transaction():
             await parking.bury(desk.connection, desk.consumer, envelope, error, attempts=begun - 1)
             said = await desk.failure(envelope)
-            await desk.advance([envelope], since=self._written, covered=envelope.position)
+            await desk.advance([envelope], front, covered=envelope.position)
             await desk.outbox.append(desk.connection, said)
-        self._written = envelope.position
-        await self._cleared(envelope)
+        self._wrote(front, envelope.position)
+        await self._cleared(front, envelope)
         return False
 
-    async def _cleared(self, envelope: Envelope) -> None:
-        self._suspects -= 1
+    async def _cleared(self, front: Front, envelope: Envelope) -> None:
+        front.suspects -= 1
         await self._desk.connection.execute(
-            "DELETE FROM bus.attempt WHERE consumer = $1 AND position <= $2",
-            self._desk.consumer,
-            envelope.position,
+            "DELETE FROM bus.attempt WHERE consumer = $1 AND position = $2", self._desk.consumer, envelope.position
         )
+
+    async def _nothing_is_suspected(self, front: Front) -> None:
+        """Forgets the tries of messages that were done by a process that died before it could say so."""
+        await self._desk.connection.execute(
+            """
+            DELETE FROM bus.attempt AS a USING bus.outbox AS o
+            WHERE a.consumer = $1 AND a.position <= $2 AND o.position = a.position AND $3::bigint >> o.partition & 1 = 1
+            """,
+            self._desk.consumer,
+            front.cursor,
+            front.partitions,
+        )
+        front.suspects = 0

@@ -1,4 +1,4 @@
-"""What a consumer works with: its service, its connection, its lease, and the steps every transaction shares."""
+"""What a consumer works with: its service, its connection, its share, and the steps every transaction has."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import asyncpg
 
 from bus.connection import Connection, is_away, is_partition_missing, is_producer_expired
 from bus.errors import LeaseLost
+from bus.fronts import Front
 from bus.handling import Handling
-from bus.lease import Lease
+from bus.membership import Membership, lost_or
 from bus.message import Command, Envelope
 from bus.observing import Observe, unobserved
 from bus.outbox import Outbox, Said
 from bus.service import DEFAULT_ATTEMPTS, AfterLastAttempt, Service
 
-LEASE_LOST: Final = "FL001"
 DIGEST_FACTOR: Final = 0x9E3779B97F4A7C15
 DIGEST_MASK: Final = 0x7FFFFFFFFFFFFFFF
 
@@ -29,13 +29,14 @@ class Desk:
         self,
         service: Service,
         connection: Connection,
-        lease: Lease,
+        membership: Membership,
         outbox: Outbox,
         ring: Callable[[], None],
         observe: Observe = unobserved,
     ) -> None:
         self.service = service
         self.connection = connection
+        self.membership = membership
         self.outbox = outbox
         self.ring = ring
         self.observe = observe
@@ -44,40 +45,36 @@ class Desk:
         self.catalogue = service.catalogue
         self.names = self.catalogue.names
         self.topics = service.topics
-        self._lease = lease
+        self.own = service.own
 
-    async def advance(self, envelopes: Sequence[Envelope], *, since: int, covered: int) -> None:
-        """Writes the progress row of a batch; raises LeaseLost if the work is somebody else's now."""
+    async def advance(self, envelopes: Sequence[Envelope], front: Front, *, covered: int) -> None:
+        """Writes the progress row of a front's batch; raises LeaseLost if the work is somebody else's now."""
         digest = 0
         for envelope in envelopes:
             digest ^= envelope.position * DIGEST_FACTOR & DIGEST_MASK
         try:
             await self.connection.execute(
-                "SELECT bus.advance($1, $2, $3, $4, $5, $6)",
+                "SELECT bus.advance($1, $2, $3, $4, $5, $6, $7)",
                 self.consumer,
-                self._lease.fence,
-                since,
+                self.membership.fence,
+                front.partitions,
+                front.written,
                 covered,
                 len(envelopes),
                 digest,
             )
         except asyncpg.PostgresError as error:
-            raise _lease_lost_or(error) from error
+            raise lost_or(error) from error
 
-    async def check_lease(self) -> None:
-        """Raises LeaseLost if the work is somebody else's now; otherwise it stays ours until COMMIT."""
-        try:
-            await self.connection.execute(
-                "SELECT bus.check_lease($1, $2)", f"consumer:{self.consumer}", self._lease.fence
-            )
-        except asyncpg.PostgresError as error:
-            raise _lease_lost_or(error) from error
+    async def check_share(self) -> None:
+        """Raises LeaseLost if any of the work is somebody else's now; otherwise it stays ours until COMMIT."""
+        await self.membership.check(self.connection)
 
     @asynccontextmanager
-    async def under_lease(self) -> AsyncIterator[None]:
-        """A short transaction in which a worker that lost its lease writes nothing."""
+    async def under_share(self) -> AsyncIterator[None]:
+        """A short transaction in which a worker that lost its share writes nothing."""
         async with self.connection.transaction():
-            await self.check_lease()
+            await self.check_share()
             yield
 
     async def failure(self, envelope: Envelope) -> list[Said]:
@@ -106,7 +103,7 @@ class Desk:
         return (DEFAULT_ATTEMPTS, AfterLastAttempt.SKIP) if row is None else (row.attempts, row.after_last)
 
     def ends_the_turn(self, error: BaseException) -> bool:
-        """Whether an error is about the worker (its database, lease, producer, partition) and not about a message."""
+        """Whether an error is about the worker (its database, share, producer, partition) and not about a message."""
         if isinstance(error, asyncpg.InterfaceError) and not self.connection.is_closed():
             return False  # the connection is well: a handler used it wrongly
         return (
@@ -115,7 +112,3 @@ class Desk:
             or is_producer_expired(error)
             or is_partition_missing(error)
         )
-
-
-def _lease_lost_or(error: asyncpg.PostgresError) -> Exception:
-    return LeaseLost(str(error)) if error.sqlstate == LEASE_LOST else error

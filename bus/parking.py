@@ -41,31 +41,36 @@ def described(error: BaseException) -> str:
     return "".join(traceback.format_exception(error))[-ERROR_LENGTH:].replace("\x00", "\\0")
 
 
-async def streams(connection: Connection, consumer: str) -> set[str]:
-    rows = await connection.fetch("SELECT stream FROM bus.parked WHERE consumer = $1", consumer)
+async def streams(connection: Connection, consumer: str, partitions: int) -> set[str]:
+    """The streams in these partitions that wait."""
+    rows = await connection.fetch(
+        "SELECT stream FROM bus.parked WHERE consumer = $1 AND bus.is_in(stream, $2)", consumer, partitions
+    )
     return {row["stream"] for row in rows}
 
 
-async def due(connection: Connection, consumer: str) -> list[Parked]:
+async def due(connection: Connection, consumer: str, partitions: int) -> list[Parked]:
     rows = await connection.fetch(
         """
         SELECT stream, head, last, attempts, give_up FROM bus.parked
-        WHERE consumer = $1 AND NOT held AND retry_at <= clock_timestamp()
+        WHERE consumer = $1 AND NOT held AND retry_at <= clock_timestamp() AND bus.is_in(stream, $2)
         ORDER BY retry_at LIMIT 20
         """,
         consumer,
+        partitions,
     )
     return [Parked(**row) for row in rows]
 
 
-async def next_retry_s(connection: Connection, consumer: str) -> float | None:
-    """Seconds until the next parked stream is due; None if none waits."""
+async def next_retry_s(connection: Connection, consumer: str, partitions: int) -> float | None:
+    """Seconds until the next parked stream of these partitions is due; None if none waits."""
     seconds = await connection.fetchval(
         """
         SELECT extract(epoch FROM min(retry_at) - clock_timestamp())::float8 FROM bus.parked
-        WHERE consumer = $1 AND NOT held
+        WHERE consumer = $1 AND NOT held AND bus.is_in(stream, $2)
         """,
         consumer,
+        partitions,
     )
     return None if seconds is None else max(0.0, seconds)
 
@@ -103,13 +108,14 @@ async def let_wait(connection: Connection, consumer: str, envelopes: Sequence[En
 
 
 async def waiting(
-    connection: Connection, consumer: str, parked: Parked, topics: Sequence[str], names: Sequence[str]
+    connection: Connection, consumer: str, parked: Parked, topics: Sequence[str], names: Sequence[str], own: str
 ) -> list[Envelope]:
     """The messages of a parked stream from its head on, in order; those given up on the way are left out."""
     rows = await connection.fetch(
         f"""
         SELECT {MESSAGE_COLUMNS} FROM bus.outbox AS o
-        WHERE topic = ANY ($1::bus.topic[]) AND stream = $2 AND position BETWEEN $3 AND $4 AND name = ANY ($5::text[])
+        WHERE topic = ANY ($1::bus.topic[]) AND stream = $2 AND position BETWEEN $3 AND $4
+          AND (name = ANY ($5::text[]) OR revision IS NULL AND topic = 'domain' AND starts_with(name, $7::text || '.'))
           AND NOT EXISTS (SELECT FROM bus.dead_letter AS d WHERE d.consumer = $6 AND d.position = o.position)
         ORDER BY position LIMIT {DRAIN_AT_ONCE}
         """,  # noqa: S608 - constants of this package
@@ -119,6 +125,7 @@ async def waiting(
         parked.last,
         names,
         consumer,
+        own,
     )
     return [Envelope(*row) for row in rows]
 

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from bus.connection import Connection
 from bus.message import Envelope
+from bus.partitions import ALL
 
 MESSAGE_COLUMNS = """position, topic, partition, schema, producer, id, cause, correlation, concludes, revision, at,
     name, stream, actor, body"""
@@ -25,11 +26,29 @@ class Batch:
 
 
 async def read(
-    connection: Connection, after: int, topics: Sequence[str], names: Sequence[str] | None, most: int
+    connection: Connection,
+    after: int,
+    topics: Sequence[str],
+    names: Sequence[str] | None,
+    most: int,
+    *,
+    partitions: int = ALL,
+    upto: int | None = None,
+    own: str | None = None,
 ) -> Batch:
-    """The next messages of these names. Must not run inside a transaction that is not READ COMMITTED."""
+    """The next messages of these names in these partitions, and all commands to the service `own`; none after `upto`.
+
+    Must not run inside a transaction that is not READ COMMITTED.
+    """
     rows = await connection.fetch(
-        "SELECT * FROM bus.read($1, $2::bus.topic[], $3::text[], $4)", after, topics, names, most
+        "SELECT * FROM bus.read($1, $2::bus.topic[], $3::text[], $4, $5, $6, $7)",
+        after,
+        topics,
+        names,
+        most,
+        partitions,
+        upto,
+        own,
     )
     trailer = rows.pop()
     messages = [Envelope(*row) for row in rows]

@@ -39,9 +39,9 @@ class Requeued:
 
     async def retry(self) -> None:
         desk = self._desk
-        for envelope in await _waiting(desk.connection, desk.consumer):
+        for envelope in await _waiting(desk.connection, desk.consumer, desk.membership.partitions):
             # Counted, and dead again, before the try: a message that kills its process does so once a requeue.
-            async with desk.under_lease():
+            async with desk.under_share():
                 if not await _begin(desk.connection, desk.consumer, envelope.position):
                     continue
             try:
@@ -49,7 +49,7 @@ class Requeued:
             except Exception as error:
                 if desk.ends_the_turn(error):
                     raise
-                async with desk.under_lease():
+                async with desk.under_share():
                     await _failed_again(desk.connection, desk.consumer, envelope.position, error)
                 log.warning("requeued.failed-again", position=envelope.position, error=repr(error))
 
@@ -61,27 +61,28 @@ class Requeued:
         async with desk.connection.transaction():
             said = await desk.handling.handle(desk.connection, [received], at)
             await _done(desk.connection, desk.consumer, envelope.position)
-            await desk.check_lease()
+            await desk.check_share()
             await desk.outbox.append(desk.connection, said)
         log.info("requeued.done", position=envelope.position, name=envelope.name)
         if said:
             desk.ring()
 
 
-async def _waiting(connection: Connection, consumer: str) -> list[Envelope]:
-    """What was put back, but for what lies in a parked stream's waiting part: that would be drained with it."""
+async def _waiting(connection: Connection, consumer: str, partitions: int) -> list[Envelope]:
+    """What was put back in these partitions, but for what waits in a parked stream: that would be drained with it."""
     rows = await connection.fetch(
         f"""
         SELECT {MESSAGE_COLUMNS} FROM bus.outbox
         WHERE position = ANY (ARRAY(
             SELECT d.position FROM bus.dead_letter AS d
-            WHERE d.consumer = $1 AND d.state = 'requeued' AND NOT EXISTS (
+            WHERE d.consumer = $1 AND d.state = 'requeued' AND bus.is_in(d.stream, $2) AND NOT EXISTS (
                 SELECT FROM bus.parked AS p
                 WHERE p.consumer = d.consumer AND p.stream = d.stream AND d.position BETWEEN p.head AND p.last)
             ORDER BY d.position LIMIT {AT_ONCE}))
         ORDER BY position
         """,  # noqa: S608 - constants of this package
         consumer,
+        partitions,
     )
     return [Envelope(*row) for row in rows]
 

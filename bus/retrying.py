@@ -26,7 +26,7 @@ class GivenUpByHand(Exception):  # noqa: N818 - a finding
 
 
 class Retrying:
-    """The parked streams of one consumer."""
+    """The parked streams in one worker's partitions: nobody else touches them."""
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
@@ -37,7 +37,9 @@ class Retrying:
         return stream in self._streams
 
     async def open(self) -> None:
-        self._streams = await parking.streams(self._desk.connection, self._desk.consumer)
+        self._streams = await parking.streams(
+            self._desk.connection, self._desk.consumer, self._desk.membership.partitions
+        )
         await self.look_ahead()
 
     def patience_s(self) -> float | None:
@@ -65,23 +67,23 @@ class Retrying:
         """Tries what is due; True if anything was."""
         if self._due_at is None or time.monotonic() < self._due_at:
             return False
-        for one in await parking.due(self._desk.connection, self._desk.consumer):
+        for one in await parking.due(self._desk.connection, self._desk.consumer, self._desk.membership.partitions):
             await self._drain(one)
         await self.look_ahead()
         return True
 
     async def _drain(self, parked: parking.Parked) -> None:
         desk = self._desk
-        waiting = await parking.waiting(desk.connection, desk.consumer, parked, desk.topics, desk.names)
+        waiting = await parking.waiting(desk.connection, desk.consumer, parked, desk.topics, desk.names, desk.own)
         if not waiting:  # what waits there is no longer heard
-            async with desk.under_lease():
+            async with desk.under_share():
                 await parking.forget(desk.connection, desk.consumer, parked.stream)
             self._streams.discard(parked.stream)
         if waiting and parked.give_up:
             await self._give_up(waiting[0], GivenUpByHand(), parked.attempts)
             return
         for envelope in waiting:
-            async with desk.under_lease():
+            async with desk.under_share():
                 attempts = await parking.begin_attempt(desk.connection, desk.consumer, envelope)
             most, _ = desk.attempts_of(envelope)
             if attempts > most:  # the last try ended with its process
@@ -102,7 +104,7 @@ class Retrying:
         async with desk.connection.transaction():
             said = await desk.handling.handle(desk.connection, [received], at)
             unparked = await parking.move_on(desk.connection, desk.consumer, envelope)
-            await desk.check_lease()
+            await desk.check_share()
             await desk.outbox.append(desk.connection, said)
         if unparked:
             self._streams.discard(envelope.stream)
@@ -113,7 +115,7 @@ class Retrying:
         desk = self._desk
         most, _ = desk.attempts_of(envelope)
         if attempts < most or _uncounted(error):
-            async with desk.under_lease():
+            async with desk.under_share():
                 await parking.try_later(
                     desk.connection,
                     desk.consumer,
@@ -130,7 +132,7 @@ class Retrying:
         desk = self._desk
         _, after_last = desk.attempts_of(envelope)
         if after_last is AfterLastAttempt.HOLD:
-            async with desk.under_lease():
+            async with desk.under_share():
                 await parking.hold(desk.connection, desk.consumer, envelope)
             log.error("stream.held", stream=envelope.stream, position=envelope.position, error=repr(error))
             return
@@ -144,7 +146,7 @@ class Retrying:
             await parking.bury(desk.connection, desk.consumer, envelope, error, attempts=attempts, by_hand=by_hand)
             said = await desk.failure(envelope)
             unparked = await parking.move_on(desk.connection, desk.consumer, envelope)
-            await desk.check_lease()
+            await desk.check_share()
             await desk.outbox.append(desk.connection, said)
         if unparked:
             self._streams.discard(envelope.stream)
@@ -152,7 +154,11 @@ class Retrying:
 
     async def look_ahead(self) -> None:
         """Finds out when the next try is due; a person may have moved it."""
-        wait_s = await parking.next_retry_s(self._desk.connection, self._desk.consumer) if self._streams else None
+        wait_s = None
+        if self._streams:
+            wait_s = await parking.next_retry_s(
+                self._desk.connection, self._desk.consumer, self._desk.membership.partitions
+            )
         self._due_at = None if wait_s is None else time.monotonic() + wait_s
 
 

@@ -46,7 +46,7 @@ class Schedule:
             return False
         async with self._desk.connection.transaction():
             said = await self._take_due()
-            await self._desk.check_lease()
+            await self._desk.check_share()
             await self._desk.outbox.append(self._desk.connection, said)
         if said:
             self._desk.ring()
@@ -80,7 +80,7 @@ class Schedule:
                 JOIN unnest($2::text[], $3::smallint[]) AS k (name, version)
                     ON k.name = s.name AND s.schema <= k.version
                 WHERE s.service = $1 AND s.due_at <= clock_timestamp()
-                ORDER BY s.due_at LIMIT $4 FOR UPDATE OF s
+                ORDER BY s.due_at LIMIT $4 FOR UPDATE OF s SKIP LOCKED
             )
             DELETE FROM bus.scheduled AS s USING due WHERE s.service = due.service AND s.key = due.key
             RETURNING s.due_at, s.name, s.schema, s.body, s.cause, s.correlation, s.actor

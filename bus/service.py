@@ -124,6 +124,11 @@ class Service:
         return f"firingline_{self.name}"
 
     @property
+    def own(self) -> str:
+        """Whose commands it must not pass over: a consumer's name is the service's, and may go on after a slash."""
+        return self.name.partition("/")[0]
+
+    @property
     def may_append(self) -> list[str]:
         says = (*self.says, *self.asks_itself, self.rejected_as, self.failed_as)
         return sorted({message.name for message in says})

@@ -1,4 +1,4 @@
-"""A service's process: registration, lease and bell are kept while its consumer works, until it is told to stop."""
+"""A service's process: registration, share and bell are kept while its consumer works, until it is told to stop."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from bus.desk import Desk
 from bus.errors import LeaseLost
 from bus.lease import Lease
 from bus.maintenance import Maintenance
+from bus.membership import Membership
 from bus.observing import Observe, unobserved
 from bus.outbox import Outbox
 from bus.outside import Office, keep_doing
@@ -61,9 +62,10 @@ class Worker:
         self.application = f"firingline-{service.name}"
         self.bell = Bell(dsn, self.application)
         self.ringer = Ringer(dsn, self.application)
+        self.membership: Membership | None = None  # of its present turn
 
     async def run(self, stopping: asyncio.Event) -> None:
-        """Works until `stopping` is set; comes back by itself whenever the database or the lease is lost."""
+        """Works until `stopping` is set; comes back by itself whenever the database or its share is lost."""
         maintenance = Maintenance(self._pool, self._boot, self.consumers)
         async with running(self.bell.run(), self.ringer.run(), maintenance.run()):
             await self._serve(stopping)
@@ -95,22 +97,22 @@ class Worker:
         await keep_doing(work, office, self._dsn, self.application, self._boot)
 
     async def _turn(self, stopping: asyncio.Event) -> None:
-        """Takes the lease and works under it, until stopped, or until the lease or the database is lost."""
+        """Joins the service's workers and does its share, until stopped, or until that or the database is lost."""
         async with (
-            own_connection(self._dsn, f"{self.application}/lease") as lease_connection,
+            own_connection(self._dsn, f"{self.application}/heartbeat") as heartbeat,
             own_connection(self._dsn, f"{self.application}/work") as connection,
         ):
-            lease = Lease(lease_connection, f"consumer:{self._service.name}", self._boot)
-            await unless(stopping, lease.wait())
+            membership = Membership(heartbeat, self._service, self._boot)
+            await unless(stopping, membership.enter())
             if stopping.is_set():
                 return
-            desk = Desk(self._service, connection, lease, self.outbox, self.ringer.ring, self.observe)
-            consumer = Consumer(desk, self._trust, after_a_crash=lease.unclean)
-            async with running(lease.keep()):
+            desk = Desk(self._service, connection, membership, self.outbox, self.ringer.ring, self.observe)
+            consumer = Consumer(desk, self._trust)
+            self.membership = membership
+            async with running(membership.keep(self.bell.workers_changed, self.bell.wake)):
                 await consumer.open()
                 await self._work(consumer, stopping)
-                await consumer.write_progress()
-            await lease.release()
+            await consumer.close()
 
     async def _work(self, consumer: Consumer, stopping: asyncio.Event) -> None:
         rung = self.bell.waiter()

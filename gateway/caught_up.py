@@ -36,10 +36,10 @@ async def wait_until_past(ports: Ports, consumer: Consumer, position: Position) 
 async def _is_past(ports: Ports, consumer: Consumer, position: Position) -> bool:
     async with ports.pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
         row = await connection.fetchrow(
-            "SELECT max(epoch) AS epoch, bus.cursor_of($1) AS cursor FROM bus.epoch", consumer
+            "SELECT max(epoch) AS epoch, bus.is_past($1, $2) AS past FROM bus.epoch", consumer, position.position
         )
     assert row is not None
     if row["epoch"] != position.epoch:
         raise Problem(FOREIGN_EPOCH)
-    past: bool = row["cursor"] >= position.position
+    past: bool = row["past"]
     return past

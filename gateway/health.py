@@ -33,8 +33,8 @@ class ServiceHealth(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     service: str
-    at_work: bool  # a process of it holds the lease of its reading
-    behind: int  # how many positions of the log it has not passed yet
+    at_work: bool  # its living workers hold all its partitions
+    behind: int  # how many positions of the log it has not passed yet in all of them
     stuck: bool  # behind, and not moving
 
 
@@ -101,16 +101,12 @@ async def _services(connection: Connection) -> list[ServiceHealth]:
     horizon: int = await connection.fetchval("SELECT bus.horizon()", timeout=QUERY_TIMEOUT_S)
     rows = await connection.fetch(
         """
-        SELECT s.service,
-               coalesce(l.expires_at > clock_timestamp() AND NOT l.released, false)
-                   AND EXISTS (SELECT FROM pg_stat_activity AS a WHERE a.pid = l.backend) AS at_work,
-               greatest(0, $2 - coalesce(p.to_position, 0)) AS behind,
+        SELECT s.service, bus.at_work(s.service) AS at_work, greatest(0, $2 - c.cursor) AS behind,
                coalesce(p.at < clock_timestamp() - $3 * interval '1 second', true) AS quiet
         FROM unnest($1::text[]) WITH ORDINALITY AS s (service, ordinal)
-        LEFT JOIN bus.lease AS l ON l.name = 'consumer:' || s.service
-        LEFT JOIN LATERAL (
-            SELECT p.to_position, p.at FROM bus.progress AS p
-            WHERE p.consumer = s.service ORDER BY p.to_position DESC LIMIT 1
+        CROSS JOIN LATERAL (SELECT bus.cursor_of(s.service) AS cursor) AS c
+        LEFT JOIN LATERAL (  -- when the hindmost of its partitions last moved
+            SELECT max(p.at) AS at FROM bus.progress AS p WHERE p.consumer = s.service AND p.to_position = c.cursor
         ) AS p ON true
         ORDER BY s.ordinal
         """,

@@ -136,7 +136,7 @@ async def _done_by(connection: Connection, service: Service, *, quiet: bool = Fa
     """What has been done by now; `quiet`: nobody writes the service's tables, so what is committed is all there is."""
     row = await connection.fetchrow(
         """
-        SELECT array_fill(bus.cursor_of($1), ARRAY[64]) AS cursors,
+        SELECT bus.cursors_of($1) AS cursors,
                ARRAY(SELECT position FROM bus.dead_letter WHERE consumer = $1) AS dead,
                ARRAY(SELECT (stream, head) FROM bus.parked WHERE consumer = $1) AS parked
         """,

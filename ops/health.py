@@ -20,7 +20,7 @@ ANSWER_S: Final = 4.0
 def health(name: str) -> None:
     """Say whether the gateway or a service is at work: exit code 0 if it is, 1 if it is not.
 
-    The gateway is asked over HTTP. A service is at work while a process of it holds the lease of its reading.
+    The gateway is asked over HTTP. A service is at work while its living workers hold all its partitions.
     """
     settings = Settings.from_environment()
     asyncio.run(_check_gateway(settings) if name == "gateway" else _check_service(settings, name))
@@ -36,9 +36,6 @@ async def _check_gateway(settings: Settings) -> None:
 
 async def _check_service(settings: Settings, name: str) -> None:
     async with connected(settings.dsn(name)) as connection:
-        held = await connection.fetchval(
-            "SELECT true FROM bus.lease WHERE name = $1 AND NOT released AND expires_at > clock_timestamp()",
-            f"consumer:{name}",
-        )
-    if not held:
-        raise Refusal(f"{name} is not at work: nobody holds the lease of its reading.")
+        at_work = await connection.fetchval("SELECT bus.at_work($1)", name)
+    if not at_work:
+        raise Refusal(f"{name} is not at work: no living worker holds all that is its to do, alone or with others.")

@@ -157,12 +157,15 @@ async def _lag(connection: Connection, service: Service, horizon: int) -> tuple[
     """How many positions and messages a service is behind, and the age of the oldest that it has not handled."""
     row = await connection.fetchrow(
         """
-        SELECT greatest(0, $2 - c.cursor) AS positions, w.events, coalesce(w.seconds, 0)::float8 AS seconds
-        FROM (SELECT bus.cursor_of($1) AS cursor) AS c
+        WITH reading AS MATERIALIZED (SELECT bus.cursors_of($1) AS cursors)
+        SELECT greatest(0, $2 - c.lowest) AS positions, w.events, coalesce(w.seconds, 0)::float8 AS seconds
+        FROM reading AS r
+        CROSS JOIN LATERAL (SELECT min(u) AS lowest FROM unnest(r.cursors) AS u) AS c
         CROSS JOIN LATERAL (
             SELECT count(*) AS events, extract(epoch FROM clock_timestamp() - min(o.at)) AS seconds
             FROM bus.outbox AS o
-            WHERE o.position > c.cursor AND o.position <= least($2, c.cursor + $3)
+            WHERE o.position > c.lowest AND o.position <= least($2, c.lowest + $3)
+              AND o.position > r.cursors[o.partition + 1]
               AND o.topic = ANY ($4::bus.topic[]) AND o.name = ANY ($5::text[])
         ) AS w
         """,

@@ -11,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from bus.audit import Reading, Row
 from bus.connection import Connection
 from bus.errors import Refusal
+from bus.partitions import ALL, NONE, PARTITIONS, each
 from bus.service import Service
 from handlers.wiring import SERVICES
 from ops.database import connected
@@ -18,6 +19,7 @@ from ops.settings import Settings
 
 SPAN: Final = 20_000  # positions looked at together
 ROWS_NAMED: Final = 10  # of each kind of fault
+ROWS_TOGETHER: Final = 1_000  # of progress; no more than 64 end at one place
 
 DROPPED: Final = """
     WITH dropped AS (
@@ -92,10 +94,10 @@ CHECKS: Final[Mapping[str, str]] = {
 def verify() -> None:
     """Prove from the log that every service saw every message that it hears exactly once.
 
-    For each service: its progress has no gap and no overlap, its fences never go back, and each row tells of just the
-    messages that the log has there. For the log: streams are numbered without a gap, every outcome and every cause
-    exists, no command was answered twice. It reads with the analyst's role while the range goes on; the exit code is
-    1 if anything is wrong, and each fault names its row.
+    For each service: its progress has no gap and no overlap in any partition, its fences never go back, and each row
+    tells of just the messages that the log has there. For the log: streams are numbered without a gap, every outcome
+    and every cause exists, no command was answered twice. It reads with the analyst's role while the range goes on;
+    the exit code is 1 if anything is wrong, and each fault names its row.
 
     What a service hears is taken from this version's code: after a version that heard other names, the rows of its
     time are told as faults. That a table is what its events say is checked by `firingline rebuild SERVICE --verify`.
@@ -112,7 +114,7 @@ async def _verify(dsn: str, console: Console) -> int:
         async with connected(dsn) as connection:
             horizon: int = await connection.fetchval("SELECT bus.horizon()")
             task = bar.add_task("positions", total=horizon)
-            readings = {name: Reading(name, await _begins_at(connection, make())) for name, make in SERVICES.items()}
+            readings = {name: await _reading(connection, make()) for name, make in SERVICES.items()}
             async for fault in read_again(connection, readings, horizon, lambda at: bar.update(task, completed=at)):
                 faults += 1
                 if faults <= ROWS_NAMED:
@@ -142,47 +144,59 @@ async def read_again(
         for name, reading in readings.items():
             if upto <= reading.begins_at:
                 continue
-            rows = [Row(*row) for row in await _progress(connection, name, max(after, reading.begins_at), upto)]
-            heard = await _heard(connection, services[name], max(after, reading.begins_at), upto)
-            for fault in reading.go_on(rows, heard):
+            rows = [Row(*row) for row in await _progress(connection, name, after, upto)]
+            for fault in reading.go_on(rows, await _heard(connection, services[name], after, upto)):
                 yield fault
         tell(upto)
 
 
-async def _begins_at(connection: Connection, service: Service) -> int:
-    """Where the first of a service's transactions ended that touched what retention dropped; 0 if nothing was."""
-    begins_at: int = await connection.fetchval(
-        """
-        SELECT coalesce(min(p.to_position), 0)
-        FROM bus.progress AS p
-        WHERE p.consumer = $1
-          AND p.to_position >= (SELECT max(d.to_position) FROM bus.dropped AS d WHERE d.topic = ANY ($2::bus.topic[]))
-        """,
-        service.name,
+async def _reading(connection: Connection, service: Service) -> Reading:
+    """A reading that begins where the first of a service's transactions ended that touched what retention dropped."""
+    since: int = await connection.fetchval(
+        "SELECT coalesce(max(d.to_position), 0) FROM bus.dropped AS d WHERE d.topic = ANY ($1::bus.topic[])",
         service.topics,
     )
-    return begins_at
+    begins, missing, after = [0] * PARTITIONS, ALL if since else NONE, since
+    while missing:
+        rows = await connection.fetch(
+            f"""
+            SELECT partitions, to_position FROM bus.progress WHERE consumer = $1 AND to_position >= $2
+            ORDER BY to_position LIMIT {ROWS_TOGETHER}
+            """,  # noqa: S608 - a constant
+            service.name,
+            after,
+        )
+        for row in rows:
+            for number in each(row["partitions"] & missing):
+                begins[number] = row["to_position"]
+            missing &= ~row["partitions"]
+        if len(rows) < ROWS_TOGETHER:
+            break
+        after = rows[-1]["to_position"]
+    return Reading(service.name, since, begins)
 
 
-async def _heard(connection: Connection, service: Service, after: int, upto: int) -> list[int]:
+async def _heard(connection: Connection, service: Service, after: int, upto: int) -> list[tuple[int, int]]:
     rows = await connection.fetch(
         """
-        SELECT position FROM bus.outbox
-        WHERE position > $1 AND position <= $2 AND topic = ANY ($3::bus.topic[]) AND name = ANY ($4::text[])
+        SELECT position, partition FROM bus.outbox
+        WHERE position > $1 AND position <= $2 AND topic = ANY ($3::bus.topic[])
+          AND (name = ANY ($4::text[]) OR revision IS NULL AND topic = 'domain' AND starts_with(name, $5::text || '.'))
         ORDER BY position
         """,
         after,
         upto,
         service.topics,
         service.catalogue.names,
+        service.own,
     )
-    return [row["position"] for row in rows]
+    return [(row["position"], row["partition"]) for row in rows]
 
 
 async def _progress(connection: Connection, consumer: str, after: int, upto: int) -> list[tuple[int, ...]]:
     rows = await connection.fetch(
         """
-        SELECT from_position, to_position, count, digest, fence FROM bus.progress
+        SELECT partitions, from_position, to_position, count, digest, fence FROM bus.progress
         WHERE consumer = $1 AND to_position > $2 AND to_position <= $3
         ORDER BY to_position, from_position
         """,

@@ -37,8 +37,8 @@ ERASURES: Final = "erasures.jsonl"
 def worker(names: Sequence[str]) -> None:
     """Run services by name: auth, booking, armory, payment, stats.
 
-    Each works through the log under a lease, so that a second worker of the same name stands by until the first one
-    ends. Several names share one process. It needs the credentials that `firingline migrate` made, and the database
+    A worker that is started a second time shares the work with the first, and takes it over if that one ends. Several
+    names share one process. It needs the credentials that `firingline migrate` made, and the database
     in DATABASE_URL; auth's worker also serves the small HTTP endpoint from which the others get their tokens.
     """
     settings = Settings.from_environment()

@@ -46,10 +46,15 @@ async def _messages_not_read(connection: Connection) -> list[Record]:
     services = [make() for make in SERVICES.values()]
     return await connection.fetch(
         """
+        WITH reading AS MATERIALIZED (
+            SELECT c.consumer, bus.cursors_of(c.consumer) AS cursors
+            FROM (SELECT DISTINCT u.consumer FROM unnest($1::text[]) AS u (consumer)) AS c
+        )
         SELECT h.consumer, count(*) AS messages
         FROM unnest($1::text[], $2::text[]) AS h (consumer, name)
+        JOIN reading AS r ON r.consumer = h.consumer
         JOIN bus.outbox AS o ON o.name = h.name
-        WHERE o.position > (SELECT coalesce(max(p.to_position), 0) FROM bus.progress AS p WHERE p.consumer = h.consumer)
+        WHERE o.position > r.cursors[o.partition + 1]
         GROUP BY h.consumer
         """,
         [service.name for service in services for _ in service.catalogue.names],

@@ -74,14 +74,15 @@ def _said(service: Service) -> list[type[Event]]:
 
 
 async def cursors_that_jumped(connection: Connection, _: Evidence) -> Sequence[Record]:
-    """Progress that does not begin where the last ended, from 0 on."""
+    """Progress that does not begin where the same partition's last ended, from 0 on."""
     return await connection.fetch(
         """
-        SELECT p.consumer, p.from_position, p.to_position, p.ended
+        SELECT p.consumer, p.partition, p.from_position, p.to_position, p.ended
         FROM (
-            SELECT q.consumer, q.from_position, q.to_position,
-                   lag(q.to_position, 1, 0::bigint) OVER (PARTITION BY q.consumer ORDER BY q.to_position) AS ended
-            FROM bus.progress AS q
+            SELECT q.consumer, n.partition, q.from_position, q.to_position,
+                   lag(q.to_position, 1, 0::bigint) OVER (
+                       PARTITION BY q.consumer, n.partition ORDER BY q.to_position) AS ended
+            FROM bus.progress AS q JOIN generate_series(0, 63) AS n (partition) ON q.partitions >> n.partition & 1 = 1
         ) AS p
         WHERE p.from_position <> p.ended
         LIMIT 20
@@ -98,19 +99,22 @@ async def batches_that_missed_something(connection: Connection, _: Evidence) -> 
     return await connection.fetch(
         """
         WITH heard AS (
-            SELECT b.consumer, b.to_position, count(*) AS there,
+            SELECT b.consumer, b.partitions, b.to_position, count(*) AS there,
                    bit_xor(mod(o.position * 11400714819323198485, 9223372036854775808)::bigint) AS hashed
             FROM unnest($1::text[], $2::text[]) AS h (consumer, name)
             JOIN bus.outbox AS o ON o.name = h.name
             CROSS JOIN LATERAL (
-                SELECT p.consumer, p.from_position, p.to_position FROM bus.progress AS p
-                WHERE p.consumer = h.consumer AND p.to_position >= o.position ORDER BY p.to_position LIMIT 1) AS b
+                SELECT p.consumer, p.partitions, p.from_position, p.to_position FROM bus.progress AS p
+                WHERE p.consumer = h.consumer AND p.to_position >= o.position AND p.partitions >> o.partition & 1 = 1
+                ORDER BY p.to_position LIMIT 1) AS b
             WHERE o.position > b.from_position
-            GROUP BY b.consumer, b.to_position
+            GROUP BY b.consumer, b.partitions, b.to_position
         ), found AS (
             SELECT p.consumer, p.from_position, p.to_position, p.count, coalesce(h.there, 0) AS there, p.digest,
                    coalesce(h.hashed, 0) AS hashed
-            FROM bus.progress AS p LEFT JOIN heard AS h ON h.consumer = p.consumer AND h.to_position = p.to_position
+            FROM bus.progress AS p
+            LEFT JOIN heard AS h
+                ON h.consumer = p.consumer AND h.partitions = p.partitions AND h.to_position = p.to_position
         )
         SELECT f.consumer, f.from_position, f.to_position, f.count, f.there, f.digest, f.hashed
         FROM found AS f WHERE f.count <> f.there OR f.digest <> f.hashed
@@ -126,10 +130,15 @@ async def consumers_left_behind(connection: Connection, _: Evidence) -> Sequence
     services = [make() for make in SERVICES.values()]
     return await connection.fetch(
         """
+        WITH reading AS MATERIALIZED (
+            SELECT c.consumer, bus.cursors_of(c.consumer) AS cursors
+            FROM (SELECT DISTINCT u.consumer FROM unnest($1::text[]) AS u (consumer)) AS c
+        )
         SELECT h.consumer, o.position, o.name, o.stream
         FROM unnest($1::text[], $2::text[]) AS h (consumer, name)
+        JOIN reading AS r ON r.consumer = h.consumer
         JOIN bus.outbox AS o ON o.name = h.name
-        WHERE o.position > (SELECT coalesce(max(p.to_position), 0) FROM bus.progress AS p WHERE p.consumer = h.consumer)
+        WHERE o.position > r.cursors[o.partition + 1]
         UNION ALL
         SELECT w.consumer, w.head, 'parked: ' || w.cause, w.stream FROM bus.parked AS w
         UNION ALL

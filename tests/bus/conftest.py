@@ -19,6 +19,7 @@ def plain_log() -> None:
 def impatient_leases(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever waits for a lease looks often, so that a test need not wait."""
     monkeypatch.setattr("bus.lease.RETRY_EVERY_S", 0.02)
+    monkeypatch.setattr("bus.membership.LOOK_EVERY_S", 0.02)
 
 
 @pytest.fixture

@@ -29,7 +29,8 @@ class Plan(BaseModel):
     dsn: str
     batch: int = 10
     work_s: float = 0.0  # a decision takes so long
-    lease_s: float = 30.0
+    lasts_s: float = 30.0  # without a sign of life
+    look_every_s: float = 0.05
     stops_in: Literal["decide", "append", "never"] = "never"
     stops_at: int = 0  # the amount that makes it stop itself, once
 
@@ -86,9 +87,8 @@ async def work(plan: Plan) -> None:
 def main() -> None:
     plan = Plan.model_validate_json(sys.argv[1])
     with (
-        patch("bus.lease.LEASE_LASTS", timedelta(seconds=plan.lease_s)),
-        patch("bus.lease.RENEW_EVERY_S", plan.lease_s / 4),
-        patch("bus.lease.RETRY_EVERY_S", 0.05),
+        patch("bus.membership.LASTS", timedelta(seconds=plan.lasts_s)),
+        patch("bus.membership.LOOK_EVERY_S", plan.look_every_s),
         patch("bus.maintenance.LOOK_EVERY_S", 0.1),
         patch("bus.worker.Consumer", partial(Consumer, batch=plan.batch)),
     ):

@@ -14,8 +14,9 @@ from bus.consumer import Consumer
 from bus.desk import Desk
 from bus.errors import Later, LeaseLost
 from bus.identity import uuid7
-from bus.lease import Lease
+from bus.membership import Membership
 from bus.outbox import Outbox
+from bus.partitions import ALL, NONE
 from bus.service import AfterLastAttempt, Service
 from bus.trust import Trust
 from tests.bus import toy
@@ -27,19 +28,19 @@ async def at_work(
     database: Database, service: Service, producer, *, trust: Trust | None = None, batch: int = 100, dsn: str = ""
 ) -> AsyncIterator[Consumer]:
     connection = await asyncpg.connect(dsn or database.url("booking"))
-    lease_connection = await database.connect("booking")
-    lease = Lease(lease_connection, "consumer:booking", uuid7())
-    await lease.wait()
-    desk = Desk(service, connection, lease, Outbox(service, producer), lambda: None)
-    consumer = Consumer(desk, trust or toy.AllTrusted(), after_a_crash=lease.unclean, batch=batch)
+    heartbeat = await database.connect("booking")
+    membership = Membership(heartbeat, service, uuid7())
+    await membership.enter()
+    desk = Desk(service, connection, membership, Outbox(service, producer), lambda: None)
+    consumer = Consumer(desk, trust or toy.AllTrusted(), batch=batch)
     await consumer.open()
     try:
         yield consumer
     finally:
         await connection.close()
-        if not lease_connection.is_closed():
-            await lease.release()
-            await lease_connection.close()
+        if not heartbeat.is_closed():
+            await membership.leave(heartbeat, suspect=NONE)
+            await heartbeat.close()
 
 
 async def until(consumer: Consumer, condition: Callable[[], Awaitable[bool]], within_s: float = 10) -> None:
@@ -189,7 +190,7 @@ async def test_a_scheduled_message_survives_its_worker(database, booking, produc
 
 async def test_a_worker_that_lost_its_lease_writes_nothing(database, booking, producer):
     async with at_work(database, toy.toy(), producer) as sleeper:
-        await booking.execute("SELECT bus.release_lease('consumer:booking', 1)")
+        await booking.execute("SELECT bus.leave('booking', (SELECT fence FROM bus.worker), 0)")
         async with at_work(database, toy.toy(), producer) as successor:
             await toy.append(booking, producer, *adds(1))
             with pytest.raises(LeaseLost):
@@ -197,19 +198,6 @@ async def test_a_worker_that_lost_its_lease_writes_nothing(database, booking, pr
             assert await amounts(booking) == []
             await successor.step()
     assert await amounts(booking) == [1]
-
-
-async def test_a_lease_whose_holders_connection_ended_is_free_at_once_and_counts_as_unclean(database, booking):
-    first_connection = await database.connect("booking")
-    first = Lease(first_connection, "consumer:booking", uuid7())
-    assert await first.take()
-    second = Lease(booking, "consumer:booking", uuid7())
-    assert not await second.take()
-    first_connection.terminate()
-    async with asyncio.timeout(5):
-        await second.wait()
-    assert second.unclean
-    assert second.fence == 2
 
 
 async def test_a_message_that_kills_its_process_is_given_up_after_its_attempts(database, booking, producer):
@@ -230,23 +218,32 @@ async def test_a_message_that_kills_its_process_is_given_up_after_its_attempts(d
     )
     for _ in range(20):
         connection = await database.connect("booking")
-        lease_connection = await database.connect("booking")
-        lease = Lease(lease_connection, "consumer:booking", uuid7())
-        await lease.wait()
-        desk = Desk(deadly, connection, lease, Outbox(deadly, producer), lambda: None)
-        consumer = Consumer(desk, toy.AllTrusted(), after_a_crash=lease.unclean)
-        await consumer.open()
+        heartbeat = await database.connect("booking")
+        membership = Membership(heartbeat, deadly, uuid7())
+        await membership.enter()
+        desk = Desk(deadly, connection, membership, Outbox(deadly, producer), lambda: None)
+        consumer = Consumer(desk, toy.AllTrusted())
+        await _until_all_are_held(consumer, membership)
         try:
             await consumer.step()
         except Died:
             continue
         finally:
             connection.terminate()
-            lease_connection.terminate()
+            heartbeat.terminate()
         break
     assert await outcome(booking, killer) == "failed"
     assert await outcome(booking, other) == "done"
     assert await amounts(booking, "b") == [1]
+
+
+async def _until_all_are_held(consumer: Consumer, membership: Membership) -> None:
+    """The database sees a little later that the connections of the one before have ended."""
+    await consumer.open()
+    async with asyncio.timeout(10):
+        while membership.partitions != ALL:
+            await asyncio.sleep(0.01)
+            await consumer.open()
 
 
 async def test_progress_rows_tell_every_position_exactly_once(database, booking, producer):

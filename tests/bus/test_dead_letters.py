@@ -202,7 +202,7 @@ async def test_a_worker_that_lost_its_lease_does_no_requeued_message(database, b
     async with at_work(database, tallying(failing(3)), producer) as sleeper:
         await until(sleeper, lambda: _is(["dead"], states(booking)))
         await dead_letters.requeue(booking, "booking", await letters(booking))
-        await booking.execute("SELECT bus.release_lease('consumer:booking', 1)")
+        await booking.execute("SELECT bus.leave('booking', (SELECT fence FROM bus.worker), 0)")
         with pytest.raises(LeaseLost):
             await sleeper.step()
     assert (await amounts(booking), await states(booking)) == ([], ["requeued"])

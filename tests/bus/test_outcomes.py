@@ -28,7 +28,7 @@ class HeardBell(Bell):
         self.listening = True
 
     def ring(self) -> None:
-        self._wake()
+        self.wake()
 
 
 @asynccontextmanager

@@ -16,11 +16,13 @@ from bus.consumer import Consumer
 from bus.desk import Desk
 from bus.errors import Later, LeaseLost
 from bus.identity import uuid7
-from bus.lease import Lease
+from bus.membership import Membership
+from bus.message import Event
 from bus.outbox import Outbox
+from bus.partitions import NONE
 from bus.service import AfterLastAttempt, Hears
 from tests.bus import toy
-from tests.bus.test_consumer import _is, adds, amounts, at_work, outcome, until
+from tests.bus.test_consumer import _is, _until_all_are_held, adds, amounts, at_work, outcome, until
 
 
 @pytest.fixture(autouse=True)
@@ -48,7 +50,7 @@ async def test_a_worker_that_lost_its_lease_while_draining_leaves_the_stream_as_
         async def slept(*args):
             found = await waiting(*args)
             monkeypatch.setattr(parking, "waiting", waiting)
-            await booking.execute("SELECT bus.release_lease('consumer:booking', 1)")
+            await booking.execute("SELECT bus.leave('booking', (SELECT fence FROM bus.worker), 0)")
             async with at_work(database, toy.toy(faults), producer) as successor:
                 await until(successor, lambda: _is([1, 2], amounts(booking)))
                 await until(successor, lambda: _is([], _nothing(faults.raises[3])))
@@ -77,7 +79,7 @@ async def test_a_worker_that_lost_its_lease_neither_holds_nor_gives_up_nor_count
     service = toy.toy(faults, attempts=2, after_last=after_last)
     async with at_work(database, service, producer) as sleeper:
         await sleeper.step()
-        await booking.execute("SELECT bus.release_lease('consumer:booking', 1)")
+        await booking.execute("SELECT bus.leave('booking', (SELECT fence FROM bus.worker), 0)")
         async with at_work(database, toy.toy(), producer):
             with pytest.raises(LeaseLost):
                 await until(sleeper, lambda: _is(0, booking.fetchval("SELECT count(*) FROM bus.parked")))
@@ -112,18 +114,65 @@ async def test_what_a_retried_message_schedules_goes_out_although_nothing_else_c
         await until(consumer, lambda: _is([7], amounts(booking)))
 
 
-async def test_a_stream_with_nothing_that_is_still_heard_is_forgotten_and_does_not_spin(database, booking, producer):
-    faults = toy.Faults({7: [Later(0.001)] * 99}, [])
-    await toy.append(booking, producer, toy.AddLater(tally="a", amount=7, seconds=0.05))
-    async with at_work(database, toy.toy(faults), producer) as consumer:
+class Came(Event, name="armory.came", stream="tally:{tally}"):
+    """Another service's event, in the stream of a tally."""
+
+    tally: str
+
+
+async def test_a_stream_with_nothing_that_is_still_heard_is_forgotten_and_does_not_spin(database, booking):
+    def not_now(_state, _event, _given):
+        raise Later(0.001)
+
+    older = replace(toy.toy(), hears=[*toy.toy().hears, Hears(Came, None, not_now)])
+    producer = await toy.register(booking, [*toy.NAMES, Came.name])
+    await toy.append(booking, producer, Came(tally="a"))
+    async with at_work(database, older, producer) as consumer:
         await until(consumer, lambda: _is(1, booking.fetchval("SELECT count(*) FROM bus.parked")))
-    newer = replace(toy.toy(), hears=[toy.toy().hears[0]])
-    async with at_work(database, newer, producer) as consumer:
+    async with at_work(database, toy.toy(), producer) as consumer:
         await until(consumer, lambda: _is(0, booking.fetchval("SELECT count(*) FROM bus.parked")))
         assert not await consumer.step()
         assert consumer.patience_s() is None
         await toy.append(booking, producer, *adds(1))
         await until(consumer, lambda: _is([1], amounts(booking)))
+
+
+@pytest.mark.parametrize("met", ["in a batch", "in a parked stream"])
+async def test_a_command_whose_name_this_code_does_not_know_waits_visibly_for_code_that_does(
+    database, booking, producer, met
+):
+    """It is this service's to answer: passing it over would leave its sender without an answer for ever."""
+    faults = toy.Faults({7: [Later(0.001)] * 9}, [])
+    await toy.append(booking, producer, toy.AddLater(tally="a", amount=7, seconds=0.05), *adds(9, tally="b"))
+    if met == "in a parked stream":
+        async with at_work(database, toy.toy(faults), producer) as consumer:
+            await until(consumer, lambda: _is(1, booking.fetchval("SELECT count(*) FROM bus.parked")))
+    ignorant = replace(toy.toy(), hears=[toy.toy().hears[0]])
+    async with at_work(database, ignorant, producer) as consumer:
+        await until(consumer, lambda: _is("UnknownMessage", _what_it_waits_for(booking)))
+        await toy.append(booking, producer, *adds(1))
+        await until(consumer, lambda: _is(2, booking.fetchval("SELECT sum(2) FROM tally WHERE tally = 'b'")))
+        assert not await consumer.step()
+        assert (consumer.patience_s() or 0) > 1, "and does not spin"
+        assert await amounts(booking) == []
+    assert await booking.fetchval("SELECT attempts FROM bus.parked") == 0
+    await booking.execute("UPDATE bus.parked SET retry_at = now()")
+    async with at_work(database, toy.toy(), producer) as consumer:
+        await until(consumer, lambda: _is([1, 7], amounts(booking)))
+
+
+async def _what_it_waits_for(connection: asyncpg.Connection) -> str:
+    cause = await connection.fetchval("SELECT cause FROM bus.parked WHERE stream = 'tally:a'")
+    return str(cause).partition(" ")[0]
+
+
+async def test_what_others_say_by_names_that_this_code_does_not_know_is_passed_over(database, booking):
+    """Events of one's own, commands to others and events of others are nobody's business here."""
+    producer = await toy.register(booking, [*toy.NAMES, Came.name])
+    await toy.append(booking, producer, toy.Put(tally="a"), Came(tally="a"), *adds(1))
+    async with at_work(database, toy.toy(), producer) as consumer:
+        await until(consumer, lambda: _is([1], amounts(booking)))
+    assert await booking.fetchval("SELECT count(*) FROM bus.parked") == 0
 
 
 async def test_losing_a_race_counts_as_no_attempt_in_a_retry_either(database, booking, producer):
@@ -176,29 +225,30 @@ async def test_what_only_waits_is_not_blamed_for_a_crash(monkeypatch, database, 
         await consumer.step()
     await toy.append(booking, producer, *adds(2), *adds(9, tally="b"))
     connection, dying = await database.connect("booking"), await database.connect("booking")
-    assert await Lease(dying, "consumer:booking", uuid7()).take()
+    killed = Membership(dying, toy.toy(), uuid7())
+    await killed.enter()
+    await killed.balance(booking, suspect=NONE)
     dying.terminate()
-    lease_connection = await database.connect("booking")
-    lease = Lease(lease_connection, "consumer:booking", uuid7())
-    await lease.wait()
-    assert lease.unclean
-    desk = Desk(toy.toy(faults), connection, lease, Outbox(toy.toy(), producer), lambda: None)
-    consumer = Consumer(desk, toy.AllTrusted(), after_a_crash=True)
+    heartbeat = await database.connect("booking")
+    membership = Membership(heartbeat, toy.toy(), uuid7())
+    await membership.enter()
+    desk = Desk(toy.toy(faults), connection, membership, Outbox(toy.toy(), producer), lambda: None)
+    consumer = Consumer(desk, toy.AllTrusted())
     counted = []
     begin = consumer._begin_counted
 
-    async def counting(envelope):
+    async def counting(front, envelope):
         counted.append(envelope.stream)
-        return await begin(envelope)
+        return await begin(front, envelope)
 
     monkeypatch.setattr(consumer, "_begin_counted", counting)
-    await consumer.open()
+    await _until_all_are_held(consumer, membership)
     await consumer.step()
     assert counted == ["tally:b"]
     assert await amounts(booking, "b") == [9]
     assert await booking.fetchval("SELECT last - head FROM bus.parked") > 0, "and it waits all the same"
     await connection.close()
-    await lease_connection.close()
+    await heartbeat.close()
 
 
 async def test_what_only_newer_code_knows_stays_scheduled_and_stops_nobody(database, booking, producer):

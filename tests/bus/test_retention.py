@@ -11,8 +11,8 @@ from bus.desk import Desk
 from bus.errors import Refusal
 from bus.group_commit import GroupCommit, accept_all
 from bus.identity import uuid7
-from bus.lease import Lease
 from bus.maintenance import Maintenance
+from bus.membership import Membership
 from bus.outbox import Outbox
 from tests.bus import toy
 from tests.bus.test_consumer import _is, adds, amounts, at_work, until
@@ -226,15 +226,13 @@ async def test_a_missing_partition_is_no_message_s_fault(database, booking, prod
     admin = await database.connect("postgres")
     await toy.append(booking, producer, *adds(1))
     await admin.execute(f"SELECT setval('bus.outbox_position', {4 * SPAN})")
-    lease_connection = await database.connect("booking")
     async with at_work(database, toy.toy(), producer) as consumer:
         with pytest.raises(Exception, match="no partition") as raised:
             await consumer.step()
         desk = Desk(
-            toy.toy(), booking, Lease(lease_connection, "x", uuid7()), Outbox(toy.toy(), producer), lambda: None
+            toy.toy(), booking, Membership(booking, toy.toy(), uuid7()), Outbox(toy.toy(), producer), lambda: None
         )
         assert desk.ends_the_turn(raised.value)
         assert is_passing(raised.value)
     assert await admin.fetchval("SELECT count(*) FROM bus.parked") == 0
-    for connection in (admin, lease_connection):
-        await connection.close()
+    await admin.close()

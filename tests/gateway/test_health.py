@@ -3,8 +3,10 @@
 from pathlib import Path
 
 from bus.identity import uuid7
-from bus.lease import LEASE_LASTS, Lease
-from gateway.health import SERVICES
+from bus.membership import LASTS, Membership
+from bus.partitions import NONE
+from gateway.health import SERVICES as NAMES
+from handlers.wiring import SERVICES
 from tests.database import Database
 from tests.gateway.examples import SET_UP
 from tests.gateway.gate import Gate, open_gate
@@ -18,12 +20,14 @@ async def test_it_is_ready_once_all_five_are_at_work_and_none_is_stuck(database:
     async with open_gate(database, tmp_path) as gate:
         answer = await gate.get("/health/ready")
         assert (answer.status, answer.body["ready"], answer.body["database"]) == (503, False, True)
-        connections = [await database.connect(name) for name in SERVICES]
-        for name, connection in zip(SERVICES, connections, strict=True):
-            assert await Lease(connection, f"consumer:{name}", uuid7()).take()
+        connections = [await database.connect(name) for name in NAMES]
+        for name, connection in zip(NAMES, connections, strict=True):
+            membership = Membership(connection, SERVICES[name](), uuid7())
+            await membership.enter()
+            await membership.balance(connection, suspect=NONE)
         await gate.fetch(
             "INSERT INTO bus.progress SELECT s, -1, 0, bus.horizon(), 0, 0, 1, now() FROM unnest($1::text[]) AS s",
-            list(SERVICES),
+            list(NAMES),
         )
         assert (await gate.get("/health/ready")).body["ready"]
 
@@ -36,9 +40,9 @@ async def test_it_is_ready_once_all_five_are_at_work_and_none_is_stuck(database:
         await gate.fetch("UPDATE bus.progress SET to_position = bus.horizon()")
         assert (await gate.get("/health/ready")).body["ready"]
         connections[0].terminate()
-        await gate.fetch("SELECT pg_terminate_backend(backend) FROM bus.lease WHERE name = 'consumer:auth'")
+        await gate.fetch("SELECT pg_terminate_backend(backend) FROM bus.worker WHERE consumer = 'auth'")
         gone = (await gate.get("/health/ready")).body
         assert [one["service"] for one in gone["services"] if not one["at_work"]] == ["auth"]
-        assert LEASE_LASTS.total_seconds() > 1, "it was told before the lease ran out"
+        assert LASTS.total_seconds() > 1, "it was told before its time ran out"
         for connection in connections[1:]:
             await connection.close()

@@ -20,6 +20,8 @@ LOG = {
     "bus.epoch",
     "bus.outcome",
     "bus.progress",
+    "bus.consumer",
+    "bus.worker",
     "bus.migration",
     "bus.lease",
     "bus.retention",
@@ -250,12 +252,19 @@ async def test_of_the_bus_tables_each_service_sees_and_moves_its_own_rows_alone(
     assert await admin.fetchval(f"SELECT count(*) FROM {table} WHERE {key} = 'booking'") == 1
 
 
-async def test_nobody_moves_another_services_cursor(database):
+async def test_nobody_moves_another_services_cursor_or_does_its_work(database):
     armory = await database.connect("armory")
-    with pytest.raises(
-        asyncpg.InsufficientPrivilegeError, match="consumer booking does not belong to firingline_armory"
+    for call in (
+        "bus.advance('booking', 1, -1, 0, 5, 0, 0)",
+        "bus.enter('booking', uuidv7(), 'host', 1, '{}', '{}', '1 hour')",
+        "bus.heartbeat('booking', uuidv7(), '1 hour')",
+        "bus.balance('booking', 1, 0)",
+        "bus.leave('booking', 1, 0)",
     ):
-        await armory.execute("SELECT bus.advance('booking', 1, 0, 5, 0, 0)")
+        with pytest.raises(
+            asyncpg.InsufficientPrivilegeError, match="consumer booking does not belong to firingline_armory"
+        ):
+            await armory.execute(f"SELECT {call}")
     await armory.close()
 
 

@@ -1,12 +1,15 @@
 import asyncio
-from uuid import uuid4
 
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 from click.testing import CliRunner, Result
 
+from bus.identity import uuid7
+from bus.membership import Membership
+from bus.partitions import NONE
 from ops.cli import main
+from tests.bus import toy
 from tests.database import Database
 
 
@@ -14,14 +17,19 @@ async def ask(name: str, **environment: str) -> Result:
     return await asyncio.to_thread(CliRunner().invoke, main, ["health", name], env=environment)
 
 
-async def test_a_service_is_at_work_while_somebody_holds_its_lease(database: Database) -> None:
+async def test_a_service_is_at_work_while_its_workers_hold_all_that_is_its_to_do(database: Database) -> None:
     given = {"FIRINGLINE_HOME": str(database.settings.home), "DATABASE_URL": database.settings.admin_url}
     outcome = await ask("booking", **given)
     assert outcome.exit_code == 1
-    assert outcome.stderr == "firingline: booking is not at work: nobody holds the lease of its reading.\n"
+    assert outcome.stderr == (
+        "firingline: booking is not at work: no living worker holds all that is its to do, alone or with others.\n"
+    )
 
     worker = await database.connect("booking")
-    await worker.execute("SELECT bus.take_lease('consumer:booking', $1, '10 s')", uuid4())
+    membership = Membership(worker, toy.toy(), uuid7())
+    await membership.enter()
+    assert (await ask("booking", **given)).exit_code == 1
+    await membership.balance(worker, suspect=NONE)
     assert (await ask("booking", **given)).exit_code == 0
     assert (await ask("stats", **given)).exit_code == 1
     await worker.close()
