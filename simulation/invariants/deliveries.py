@@ -77,7 +77,7 @@ async def cursors_that_jumped(connection: Connection, _: Evidence) -> Sequence[R
     """Progress that does not begin where the same partition's last ended, from 0 on."""
     return await connection.fetch(
         """
-        SELECT p.consumer, p.partition, p.from_position, p.to_position, p.ended
+        SELECT p.consumer, p.from_position, p.to_position, p.ended, array_agg(p.partition) AS partitions
         FROM (
             SELECT q.consumer, n.partition, q.from_position, q.to_position,
                    lag(q.to_position, 1, 0::bigint) OVER (
@@ -85,6 +85,7 @@ async def cursors_that_jumped(connection: Connection, _: Evidence) -> Sequence[R
             FROM bus.progress AS q JOIN generate_series(0, 63) AS n (partition) ON q.partitions >> n.partition & 1 = 1
         ) AS p
         WHERE p.from_position <> p.ended
+        GROUP BY p.consumer, p.from_position, p.to_position, p.ended
         LIMIT 20
         """
     )
