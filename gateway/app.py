@@ -12,6 +12,7 @@ from gateway import openapi
 from gateway.access import NOBODY, Caller, admit
 from gateway.board import LATEST_BOARD, LatestBoard
 from gateway.body import LARGEST_BYTES
+from gateway.events import EVENT_STREAMS, analysts_streams
 from gateway.frame import Handler, dress, frame
 from gateway.live import STREAMS, Streams
 from gateway.ownership import must_own
@@ -40,6 +41,7 @@ def make_app(ports: Ports, routes: Sequence[Route] | None = None) -> web.Applica
     app[PORTS] = ports
     app[ENDING] = asyncio.Event()
     app[STREAMS] = Streams()
+    app[EVENT_STREAMS] = analysts_streams()
     app[LATEST_BOARD] = LatestBoard()
     document = openapi.Document(routes)
     for route in routes:

@@ -17,6 +17,7 @@ from bus.clock import now
 from bus.connection import is_away
 from bus.message import Envelope
 from bus.tail import ForeignEpoch, TooSlow
+from gateway.access import Caller
 from gateway.caught_up import ACQUIRE_TIMEOUT_S
 from gateway.discretion import FOLLOWED, Discretion
 from gateway.ports import ENDING
@@ -31,6 +32,7 @@ from gateway.problems import (
     invalid,
 )
 from gateway.queries import Position, must_have_none
+from gateway.revocations import Revocations
 from gateway.routing import Documented, Visit
 from handlers.booking.views.lanes import LaneView, lanes
 
@@ -50,11 +52,13 @@ log = structlog.get_logger(__name__)
 class Streams:
     """The streams that are open, bounded for each caller and together."""
 
+    each: int = STREAMS_EACH
+    together: int = STREAMS_TOGETHER
     open: Counter[str] = field(default_factory=Counter)
 
     @contextmanager
     def place(self, actor: str) -> Iterator[None]:
-        if self.open[actor] >= STREAMS_EACH or self.open.total() >= STREAMS_TOGETHER:
+        if self.open[actor] >= self.each or self.open.total() >= self.together:
             raise Problem(TOO_MANY_STREAMS, headers={hdrs.RETRY_AFTER: "5"})
         self.open[actor] += 1
         try:
@@ -76,7 +80,7 @@ class Follows:
 
     async def __call__(self, visit: Visit) -> web.StreamResponse:
         must_have_none(visit.request)
-        after = _last_seen(visit.request)
+        after = last_seen(visit.request)
         if not visit.ports.tail.epoch:
             raise again_after(DATABASE_AWAY, 1)
         lane = await _lane(visit, after)
@@ -154,19 +158,20 @@ class _Stream:
     def _over(self) -> bool:
         transport = self._request.transport
         gone = transport is None or transport.is_closing()
-        return gone or self._ending.is_set() or self._no_longer_admitted()
-
-    def _no_longer_admitted(self) -> bool:
-        caller = self._caller
-        assert caller.issued_at is not None
-        assert caller.expires_at is not None
-        if now() >= caller.expires_at or self._revocations.revoked(caller.viewer, caller.issued_at):
-            return True
-        return caller.staff and not self._revocations.fresh
+        return gone or self._ending.is_set() or no_longer_admitted(self._caller, self._revocations)
 
     async def _write(self, text: str) -> None:
         async with asyncio.timeout(WRITE_WITHIN_S):
             await self._response.write(text.encode())
+
+
+def no_longer_admitted(caller: Caller, revocations: Revocations) -> bool:
+    """Whether a stream's caller has lost what admitted him: his token ended or was revoked, or nobody can tell."""
+    assert caller.issued_at is not None
+    assert caller.expires_at is not None
+    if now() >= caller.expires_at or revocations.revoked(caller.viewer, caller.issued_at):
+        return True
+    return caller.staff and not revocations.fresh
 
 
 async def _lane(visit: Visit, after: Position | None) -> LaneView:
@@ -180,7 +185,7 @@ async def _lane(visit: Visit, after: Position | None) -> LaneView:
     return found
 
 
-def _last_seen(request: web.Request) -> Position | None:
+def last_seen(request: web.Request) -> Position | None:
     text = request.headers.get(LAST_EVENT_ID)
     if not text:
         return None

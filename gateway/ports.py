@@ -18,6 +18,7 @@ from gateway.auth_endpoint import AuthEndpoint
 from gateway.devices import Devices
 from gateway.keys import KeyRing
 from gateway.problems import BUSY, again_after
+from gateway.pseudonyms import Pseudonyms
 from gateway.rates import Rates
 from gateway.revocations import Revocations
 from gateway.tracking.push import PushResult
@@ -48,6 +49,7 @@ class Ports:
     rates: Rates
     devices: Devices
     push_shots: PushShots
+    pseudonyms: Pseudonyms
     registered: Callable[[], bool]  # whether the log takes what we append
 
     def must_append(self) -> None:

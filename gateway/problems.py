@@ -74,7 +74,7 @@ TOO_FAR_BACK: Final = Kind(
     "too-far-back",
     410,
     "Too much has happened since.",
-    "Read how the lane stands, and follow it from now on, without `Last-Event-ID`.",
+    "Read how things stand, and follow from now on, without `Last-Event-ID`.",
 )
 REPORT_NOT_MADE: Final = Kind(
     "report-not-made",
@@ -106,7 +106,7 @@ KEY_CONFLICT: Final = Kind(
     "The same key means the same request. Take a new key for a new one.",
 )
 TOO_MANY_STREAMS: Final = Kind(
-    "too-many-streams", 429, "You follow too many lanes at once.", "End one of your streams first."
+    "too-many-streams", 429, "You follow too much at once.", "End one of your streams first."
 )
 TOO_MANY_REQUESTS: Final = Kind(
     "too-many-requests",

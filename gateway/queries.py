@@ -32,7 +32,7 @@ class Position(NamedTuple):
         return f"{self.epoch}-{self.position}"
 
 
-def _written_as(pattern: str, sentence: str) -> BeforeValidator:
+def written_as(pattern: str, sentence: str) -> BeforeValidator:
     """Refuses what pydantic would understand, but was not meant: numbers as moments, underscores in numbers."""
 
     def check(text: object) -> object:
@@ -44,11 +44,11 @@ def _written_as(pattern: str, sentence: str) -> BeforeValidator:
 
 
 Moment = Annotated[
-    AnyMoment, _written_as(r"\d{4}-\d\d-\d\dT.{1,30}", "must be a moment with its offset, like `2026-05-01T09:00:00Z`")
+    AnyMoment, written_as(r"\d{4}-\d\d-\d\dT.{1,30}", "must be a moment with its offset, like `2026-05-01T09:00:00Z`")
 ]
-Day = Annotated[date, _written_as(r"\d{4}-\d\d-\d\d", "must be a day, like `2026-05-01`")]
-Limit = Annotated[int, Field(ge=1, le=MOST_ITEMS), _written_as(r"\d{1,9}", "must be a number")]
-Skip = Annotated[int, Field(ge=0, le=10**6), _written_as(r"\d{1,9}", "must be a number")]
+Day = Annotated[date, written_as(r"\d{4}-\d\d-\d\d", "must be a day, like `2026-05-01`")]
+Limit = Annotated[int, Field(ge=1, le=MOST_ITEMS), written_as(r"\d{1,9}", "must be a number")]
+Skip = Annotated[int, Field(ge=0, le=10**6), written_as(r"\d{1,9}", "must be a number")]
 
 
 class Query(BaseModel):
@@ -56,13 +56,11 @@ class Query(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    min_position: Annotated[str | None, _written_as(POSITION, "must be an epoch and a position, like `1-4711`")] = (
-        Field(
-            default=None,
-            alias="min-position",
-            json_schema_extra={"pattern": f"^{POSITION}$"},
-            description="Answer only once what is shown has passed this position of the log, as an outcome has it.",
-        )
+    min_position: Annotated[str | None, written_as(POSITION, "must be an epoch and a position, like `1-4711`")] = Field(
+        default=None,
+        alias="min-position",
+        json_schema_extra={"pattern": f"^{POSITION}$"},
+        description="Answer only once what is shown has passed this position of the log, as an outcome has it.",
     )
 
     @property

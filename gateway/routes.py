@@ -9,6 +9,7 @@ from gateway.access import ANYBODY, DEVICE, PUBLIC, Owner, only, own_or
 from gateway.asking import asks
 from gateway.board import ShowsBoard
 from gateway.downloads import Downloads
+from gateway.events import StreamsEvents
 from gateway.forwarding import Credentials, forwards
 from gateway.health import Live, Ready
 from gateway.live import Follows
@@ -264,6 +265,8 @@ REPORTS: Final = (
     asks("POST", REPORT + "/retry", stats.RetryReport, own_or(Owner.REPORT), result=REPORT),
 )  # fmt: skip
 
+ANALYSTS: Final = (Route("GET", "/v1/events", StreamsEvents(), only("analyst")),)
+
 DEVICES: Final = (
     forwards(
         "POST", "/v1/devices", "/devices", "Register a target for a lane; its secret is told this once.",
@@ -282,4 +285,4 @@ HEALTH: Final = (
     Route("GET", "/health/ready", Ready(), PUBLIC, cost=0),
 )
 
-ROUTES: Final = (*PEOPLE, *BOOKINGS, *ARMOURY, *MONEY, *RESULTS, *REPORTS, *DEVICES, *HEALTH)
+ROUTES: Final = (*PEOPLE, *BOOKINGS, *ARMOURY, *MONEY, *RESULTS, *REPORTS, *ANALYSTS, *DEVICES, *HEALTH)

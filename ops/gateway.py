@@ -24,6 +24,7 @@ from gateway.auth_endpoint import AuthEndpoint
 from gateway.devices import Devices
 from gateway.keys import KeyRing
 from gateway.ports import Ports
+from gateway.pseudonyms import Pseudonyms
 from gateway.rates import Rates
 from gateway.revocations import Revocations
 from gateway.server import Runner
@@ -96,6 +97,7 @@ async def serve(settings: Settings, stopping: asyncio.Event) -> None:
             rates=Rates(settings.request_rate),
             devices=Devices(reads),
             push_shots=tracking.push,
+            pseudonyms=Pseudonyms(load(settings.home, NAME).secret.encode()),
             registered=lambda: registration.id != 0,
         )
         maintenance = Maintenance(appends, boot, tuple(SERVICES))

@@ -28,6 +28,7 @@ from gateway.auth_endpoint import AuthEndpoint
 from gateway.devices import Devices
 from gateway.keys import KeyRing
 from gateway.ports import Ports
+from gateway.pseudonyms import Pseudonyms
 from gateway.rates import Rates
 from gateway.revocations import Revocations
 from gateway.server import Runner
@@ -114,7 +115,7 @@ class Gate:
         async with self.http.request(method, self.url + path, data=raw, headers=sent) as response:
             content = await response.read()
             media_type = response.content_type
-            known = json.loads(content) if media_type.endswith("json") and content else content
+            known = json.loads(content) if media_type.endswith(("/json", "+json")) and content else content
             return Answer(response.status, dict(response.headers), known)
 
     async def say(self, service: str, *events: Event, correlation: UUID | None = None) -> int:
@@ -188,6 +189,7 @@ async def open_gate(
             rates=Rates(rate),
             devices=Devices(own),
             push_shots=push,
+            pseudonyms=Pseudonyms(b"a key for tests"),
             registered=lambda: registration.id != 0,
         )
         at_work = (bell.run(), ringer.run(), commands.run(closing), outcomes.run(), tail.run(), keys.run())

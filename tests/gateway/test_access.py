@@ -72,6 +72,7 @@ ONLY = {
     "POST /v1/invoices/{invoice}/refunds": "admin cashier",
     "GET /v1/trial-balance": "admin cashier",
     "POST /v1/club-reports": "admin analyst instructor",
+    "GET /v1/events": "analyst",
 }
 EVERYBODY = {
     "POST /v1/people",

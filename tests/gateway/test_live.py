@@ -12,6 +12,7 @@ import aiohttp
 import pytest
 
 from bus.identity import uuid7
+from gateway.live import STREAMS
 from handlers.auth.issuing import user_token
 from handlers.booking.events import BookingCancelled
 from tests.gateway import examples
@@ -119,7 +120,7 @@ async def test_who_was_away_for_too_long_starts_anew(hall: Gate, monkeypatch: py
 
 
 async def test_nobody_follows_too_many_lanes_at_once(hall: Gate, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("gateway.live.STREAMS_EACH", 1)
+    monkeypatch.setattr(hall.app[STREAMS], "each", 1)
     monkeypatch.setattr("gateway.live.LOOK_S", 0.02)
     token = hall.token()
     async with following(hall, token):
