@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import takewhile
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 from uuid import UUID
 
 import asyncpg
@@ -34,8 +34,7 @@ Verdict = Literal["accepted", "repeated", "conflicting"]
 log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(NamedTuple):
     """A command at the gate: whose it is, and the key under which it may be asked again."""
 
     key: UUID  # see `key_of`
@@ -45,8 +44,7 @@ class Asked:
     actor: str
 
 
-@dataclass(frozen=True, slots=True)
-class Accepted:
+class Accepted(NamedTuple):
     """What became of it: `id` is the command's, which for a repeated key is the first one's."""
 
     id: UUID

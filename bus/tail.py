@@ -21,7 +21,7 @@ READ_AT_ONCE: Final = 250  # a part of the queue, so that whoever is quick can e
 POLL_S: Final = 1.0
 POLL_UNHEARD_S: Final = 0.1
 UNSETTLED_S: Final = 0.005
-UNFOLLOWED_S: Final = 0.02  # with nobody there, a busy log is not looked at with each of its rings
+UNFOLLOWED_S: Final = 0.2  # with nobody there, a busy log is not looked at with each of its rings
 TOPICS: Final = ("domain", "telemetry")
 
 log = structlog.get_logger(__name__)

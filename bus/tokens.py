@@ -8,6 +8,7 @@ from base64 import urlsafe_b64decode
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from hashlib import sha256
 from typing import Annotated, Any, ClassVar, Final, Literal, Self, TypeVar, cast
 from uuid import UUID
@@ -81,11 +82,11 @@ class Claims(BaseModel):
     def token_id(self) -> UUID:
         return self.jti
 
-    @property
+    @cached_property
     def issued_at(self) -> datetime:
         return datetime.fromtimestamp(self.iat, UTC)
 
-    @property
+    @cached_property
     def expires_at(self) -> datetime:
         return datetime.fromtimestamp(self.exp, UTC)
 
@@ -100,7 +101,7 @@ class UserClaims(Claims):
     sub: Annotated[str, StringConstraints(pattern=f"^person:{UUID_PATTERN}$")]
     roles: tuple[Code, ...]
 
-    @property
+    @cached_property
     def person(self) -> UUID:
         return UUID(self.sub.removeprefix("person:"))
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
-from typing import Final, TypeVar
+from typing import Final, NamedTuple, TypeVar
 from uuid import UUID
 
 import structlog
@@ -66,15 +66,14 @@ def own_or(own: Owner, *roles: Role) -> Access:
     return Access(Takes.USER, frozenset(roles), own)
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(NamedTuple):
     """Who asks. `staff`: has one of the roles for which this route is open without regard to ownership."""
 
     actor: str
     person: UUID | None = None
     device: str | None = None
-    lanes: frozenset[str] = field(default_factory=frozenset)
-    roles: frozenset[str] = field(default_factory=frozenset)
+    lanes: frozenset[str] = frozenset()
+    roles: frozenset[str] = frozenset()
     staff: bool = False
     issued_at: datetime | None = None
     expires_at: datetime | None = None

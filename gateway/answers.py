@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal
+from json.encoder import encode_basestring
+from typing import Any, Final, Literal
 from uuid import UUID
 
 from aiohttp import hdrs, web
@@ -11,6 +12,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from bus.outcomes import Outcome
 from gateway.problems import COMMAND_FAILED, COMMAND_REFUSED, Problem
+
+_UNDER_WAY: Final = (
+    '{{"command":"{0}","status":"pending","position":null,"outcome":null,"rejection":null,'
+    '"links":{{"command":"/v1/commands/{0}","result":{1}}}}}'
+)
 
 
 class Happened(BaseModel):
@@ -85,13 +91,21 @@ def answer(command: UUID, outcome: Outcome | None, *, result: str | None, create
     headers: dict[str, str] = {hdrs.LOCATION: result or links_of(command).command} if outcome is None or creates else {}
     if waited:
         headers["Preference-Applied"] = "wait"
-    return json_response(status_of(command, outcome, result), status=status, headers=headers)
+    text = under_way(command, result) if outcome is None else status_of(command, outcome, result).model_dump_json()
+    return _json(text, status, headers)
+
+
+def under_way(command: UUID, result: str | None) -> str:
+    """The CommandStatus of a pending command, as `status_of` has it, without a model: most answers are this one."""
+    return _UNDER_WAY.format(command, "null" if result is None else encode_basestring(result))
 
 
 def json_response(model: BaseModel, *, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
-    return web.Response(
-        status=status, body=model.model_dump_json().encode(), content_type="application/json", headers=headers
-    )
+    return _json(model.model_dump_json(), status, headers)
+
+
+def _json(text: str, status: int, headers: dict[str, str] | None) -> web.Response:
+    return web.Response(status=status, body=text.encode(), content_type="application/json", headers=headers)
 
 
 def _problem_of(command: UUID, outcome: Outcome) -> Problem:

@@ -72,7 +72,7 @@ class Asks:
         )
 
     def _command(self, body: Body, visit: Visit, id_: UUID) -> Command:
-        fields: dict[str, Any] = {name: getattr(body, name) for name in type(body).model_fields} | dict(visit.path)
+        fields: dict[str, Any] = {**body.__dict__, **visit.path}
         if self.makes is not None:
             fields[self.makes] = id_
         if self.person is not None:

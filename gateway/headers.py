@@ -30,5 +30,6 @@ def idempotency_key(request: web.Request) -> str | None:
 
 def wait_s(request: web.Request) -> int | None:
     """How long the client would wait for the outcome, at most (RFC 7240); what it prefers otherwise is ignored."""
-    found = _WAIT.search(", ".join(request.headers.getall(PREFER, [])))
+    preferred = request.headers.getall(PREFER, None)
+    found = None if preferred is None else _WAIT.search(", ".join(preferred))
     return None if found is None else min(int(found[1]), LONGEST_WAIT_S)

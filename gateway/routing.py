@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from string import Formatter
-from typing import Any, ClassVar, Final, Protocol
+from typing import Any, ClassVar, Final, NamedTuple, Protocol
 from uuid import UUID
 
 from aiohttp import web
@@ -50,8 +51,7 @@ class Documented:
     may_refuse: bool = False  # by a rule of the range
 
 
-@dataclass(frozen=True, slots=True)
-class Visit:
+class Visit(NamedTuple):
     """One request of a caller who was admitted."""
 
     request: web.Request
@@ -83,9 +83,10 @@ class Route:
     cost: int = 1  # units of the caller's, by gateway.rates
 
 
-def names_in(path: str) -> list[str]:
+@cache
+def names_in(path: str) -> Sequence[str]:
     """The parameters that a path names."""
-    return [name for _, name, _, _ in Formatter().parse(path) if name is not None]
+    return tuple(name for _, name, _, _ in Formatter().parse(path) if name is not None)
 
 
 def path_of(route: Route, request: web.Request) -> dict[str, Any]:
