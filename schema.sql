@@ -1483,7 +1483,8 @@ CREATE TABLE booking.range (
     slot_minutes           integer NOT NULL CHECK (slot_minutes > 0),
     hold_seconds           integer NOT NULL CHECK (hold_seconds > 0),
     early_check_in_minutes integer NOT NULL CHECK (early_check_in_minutes >= 0),
-    no_show_minutes        integer NOT NULL CHECK (no_show_minutes > 0)
+    no_show_minutes        integer NOT NULL CHECK (no_show_minutes > 0),
+    policy                 jsonb   NOT NULL  -- the house rules, as booking.range-set-up has them
 );
 
 -- Spans of a weekday (ISO: 1 is Monday), in minutes of the clock since midnight; 1440 is the end of the day.
@@ -1504,7 +1505,8 @@ CREATE TABLE booking.lane (
     distance_m     integer NOT NULL CHECK (distance_m > 0),
     discipline     text    NOT NULL,
     weapon_classes text[]  NOT NULL CHECK (weapon_classes <> '{}'),
-    target_address text  -- where the electronic target listens, if there is one
+    target_address text,  -- where the electronic target listens, if there is one
+    capacity       integer NOT NULL CHECK (capacity > 0)  -- how many shoot on it at once
 );
 CREATE INDEX lane_range ON booking.lane (range);
 
@@ -1525,8 +1527,8 @@ CREATE INDEX cease_fire_of_range ON booking.cease_fire (range, ordered_at);
 -- Bookings and sessions. States:
 --   held -> confirmed -> checked-in -> in-use -> finished
 --   held -> rejected;  held, confirmed, checked-in -> cancelled;  confirmed -> no-show
--- The first four are active: lane and shooter are taken `during` the time booked, and from the start of a session
--- that begins early. That no two active ones overlap is kept here, whatever the code decides. A session may run
+-- The first four are active: lane and shooters are taken `during` the time booked, and from the start of a session
+-- that begins early. That no two active ones overlap is kept here and in booking.shooter_time, whatever the code decides. A session may run
 -- beyond its time, so those in use are kept apart by themselves.
 CREATE TABLE booking.booking (
     booking       uuid        PRIMARY KEY,
@@ -1556,6 +1558,11 @@ CREATE TABLE booking.booking (
     started_at    timestamptz,
     finished_at   timestamptz,
     entitlement_lost_at timestamptz,  -- since then the shooter's licences cover it no more; staff must end it
+    -- Bookings of one claim may overlap: one that is rescheduled, and the one that is to take its place.
+    claim         uuid        NOT NULL,
+    replaces      uuid        REFERENCES booking.booking,
+    replaced_by   uuid,
+    participants  uuid[]      NOT NULL,  -- who shoots on the lane besides the person
     CONSTRAINT time_is_bounded CHECK (
         isfinite(starts_at) AND isfinite(ends_at) AND starts_at < ends_at AND ends_at - starts_at <= interval '24 hours'),
     CONSTRAINT during_is_a_time CHECK (
@@ -1578,9 +1585,7 @@ CREATE TABLE booking.booking (
              WHEN state = 'cancelled' THEN true ELSE checked_in_at IS NULL END
         AND (started_at IS NOT NULL) = (state IN ('in-use', 'finished'))
         AND (finished_at IS NOT NULL) = (state = 'finished')),
-    CONSTRAINT one_booking_a_lane EXCLUDE USING gist (lane WITH =, during WITH &&)
-        WHERE (state IN ('held', 'confirmed', 'checked-in', 'in-use')),
-    CONSTRAINT one_booking_a_shooter EXCLUDE USING gist (person WITH =, during WITH &&)
+    CONSTRAINT one_booking_a_lane EXCLUDE USING gist (lane WITH =, during WITH &&, claim WITH <>)
         WHERE (state IN ('held', 'confirmed', 'checked-in', 'in-use')),
     CONSTRAINT one_session_a_lane EXCLUDE (lane WITH =) WHERE (state = 'in-use'),
     CONSTRAINT one_session_a_shooter EXCLUDE (person WITH =) WHERE (state = 'in-use')
@@ -1590,6 +1595,18 @@ CREATE INDEX booking_of_person ON booking.booking (person, starts_at, booking);
 CREATE INDEX booking_in_order ON booking.booking (starts_at, booking);
 -- Whoever is at the range now: their weapons may be out before and after the time booked.
 CREATE INDEX booking_at_the_range ON booking.booking (booking) WHERE state IN ('checked-in', 'in-use');
+
+CREATE UNIQUE INDEX one_replacement_at_a_time ON booking.booking (replaces) WHERE state = 'held';
+
+-- When everybody is taken who shoots in an active booking: its shooter and the participants.
+CREATE TABLE booking.shooter_time (
+    booking uuid      NOT NULL REFERENCES booking.booking,
+    person  uuid      NOT NULL,
+    during  tstzrange NOT NULL CHECK (NOT isempty(during) AND isfinite(lower(during)) AND isfinite(upper(during))),
+    claim   uuid      NOT NULL,
+    PRIMARY KEY (booking, person),
+    CONSTRAINT one_booking_a_shooter EXCLUDE USING gist (person WITH =, during WITH &&, claim WITH <>)
+);
 
 -- What others told, kept for decisions and views. Each table is written by the events of one service alone, and
 -- rows of different streams never touch: the order in which streams arrive makes no difference.
@@ -1648,7 +1665,8 @@ SELECT r.range, r.title, r.time_zone, r.slot_minutes, r.hold_seconds, r.early_ch
        coalesce((
            SELECT json_agg(json_build_object('weekday', h.weekday, 'opens_minute', h.opens_minute,
                                              'closes_minute', h.closes_minute) ORDER BY h.weekday, h.opens_minute)
-           FROM booking.opening_hours AS h WHERE h.range = r.range), '[]') AS opening_hours
+           FROM booking.opening_hours AS h WHERE h.range = r.range), '[]') AS opening_hours,
+       r.policy
 FROM booking.range AS r;
 
 -- Lanes as they are at this moment. A session in use counts until it is finished, however late it is; `until` is
@@ -1658,7 +1676,7 @@ SELECT l.lane, l.range, l.distance_m, l.discipline, l.weapon_classes,
        CASE WHEN present.state IS NULL THEN 'free' WHEN present.state = 'confirmed' THEN 'booked' ELSE present.state END
            AS state,
        CASE WHEN present.state IS NULL THEN next.starts_at ELSE present.ends_at END AS until,
-       ceased.ordered_at AS cease_fire_since
+       ceased.ordered_at AS cease_fire_since, l.capacity
 FROM booking.lane AS l
 LEFT JOIN LATERAL (
     SELECT b.state, b.ends_at
@@ -1693,7 +1711,7 @@ SELECT b.booking, b.person, b.range, b.lane, b.discipline, b.starts_at, b.ends_a
        b.invoice, b.total_minor, b.currency, s.settled_at, b.refused_by, b.rule, b.rule_version, b.reason,
        b.checked_in_at, b.started_at, b.finished_at,
        EXISTS (SELECT FROM booking.known_custody AS c WHERE c.booking = b.booking AND c.returned_at IS NULL) AS weapon_out,
-       b.entitlement_lost_at
+       b.entitlement_lost_at, b.participants, b.replaces, b.replaced_by
 FROM booking.booking AS b
 JOIN booking.range AS r USING (range)
 LEFT JOIN booking.known_settlement AS s USING (booking);
@@ -1730,7 +1748,8 @@ SELECT t.weapon_type, t.weapon_class, t.title, t.units FROM booking.known_weapon
 GRANT USAGE ON SCHEMA booking TO firingline_booking, firingline_gateway;
 GRANT SELECT, INSERT, UPDATE, DELETE ON
     booking.range, booking.opening_hours, booking.lane, booking.booking, booking.known_staff, booking.known_entitlement,
-    booking.known_weapon_type, booking.known_agreement, booking.known_custody, booking.known_settlement, booking.cease_fire
+    booking.known_weapon_type, booking.known_agreement, booking.known_custody, booking.known_settlement,
+    booking.cease_fire, booking.shooter_time
 TO firingline_booking;
 GRANT SELECT ON
     booking.ranges, booking.lanes, booking.targets, booking.bookings, booking.entitlements, booking.weapon_types,
@@ -2067,7 +2086,7 @@ CREATE TABLE payment.number_series (
 -- Invoices as they were issued; never changed. What was paid on one stands in payment.balance.
 CREATE TABLE payment.invoice (
     invoice            uuid        PRIMARY KEY,
-    booking            uuid        NOT NULL UNIQUE,
+    booking            uuid        NOT NULL,
     person             uuid        NOT NULL,
     number             text        NOT NULL UNIQUE CHECK (number ~ '^\d{4}-\d{6,}$'),
     currency           text        NOT NULL,
@@ -2079,10 +2098,12 @@ CREATE TABLE payment.invoice (
     year               integer     GENERATED ALWAYS AS (split_part(number, '-', 1)::integer) STORED,
     ordinal            integer     GENERATED ALWAYS AS (split_part(number, '-', 2)::integer) STORED,
     previous           integer     GENERATED ALWAYS AS (nullif(split_part(number, '-', 2)::integer - 1, 0)) STORED,
+    purpose            text        NOT NULL CHECK (purpose IN ('booking', 'cancellation-fee', 'overtime')),
     CHECK (net_minor + tax_minor = total_minor),
     UNIQUE (year, ordinal),
     FOREIGN KEY (year, previous) REFERENCES payment.invoice (year, ordinal),  -- no gap in a year's numbers
-    FOREIGN KEY (currency, price_list_version) REFERENCES payment.price_list
+    FOREIGN KEY (currency, price_list_version) REFERENCES payment.price_list,
+    UNIQUE (booking, purpose)
 );
 CREATE INDEX invoice_of_person ON payment.invoice (person, issued_at);
 
@@ -2202,7 +2223,7 @@ CREATE VIEW payment.invoices AS
            CASE WHEN b.credited THEN 'credited' WHEN b.settled_at IS NOT NULL THEN 'settled' ELSE 'open' END AS state,
            b.paid_minor, CASE WHEN b.credited THEN 0 ELSE b.total_minor - b.paid_minor END AS open_minor,
            b.refund_due_minor - b.refunded_minor AS refund_due_minor, b.refunded_minor, b.settled_at,
-           c.number AS credit_note, c.credited_at
+           c.number AS credit_note, c.credited_at, i.purpose
     FROM payment.invoice AS i
     JOIN payment.balance AS b USING (invoice)
     LEFT JOIN payment.credit_note AS c USING (invoice);

@@ -15,6 +15,7 @@ from handlers.booking.events import (
     BookingCancelled,
     BookingConfirmed,
     BookingRejected,
+    BookingTransferred,
     CeaseFireOrdered,
     EntitlementLost,
     FireResumed,
@@ -37,6 +38,7 @@ FOLLOWED: Final = tuple(
         BookingConfirmed,
         BookingRejected,
         BookingCancelled,
+        BookingTransferred,
         EntitlementLost,
         NoShowReleased,
         ShooterCheckedIn,
@@ -53,6 +55,7 @@ PUBLIC: Final = frozenset(
         "discipline",
         "starts_at",
         "ends_at",
+        "from_lane",
         "started_at",
         "finished_at",
         "group",
@@ -83,6 +86,10 @@ class Discretion:
         body: dict[str, Any] = json.loads(envelope.body)
         if envelope.name in OF_A_RANGE:
             return self._of_the_range(body) if body["range"] == self._range else None
+        if envelope.name == BookingTransferred.name:
+            self._bookings.pop(UUID(body["booking"]), None)
+            if body["from_lane"] == self._lane:
+                body["lane"] = self._lane
         terms: dict[str, Any] = body.get("terms", {})
         lane, person = terms.get("lane") or body.get("lane"), terms.get("person") or body.get("person")
         if lane not in {None, self._lane}:

@@ -137,6 +137,13 @@ BOOKINGS: Final = (
     shows("/v1/bookings", read.own_bookings, BookingsView, own_rows, query=read.BookingsQuery, of="booking"),
     shows(BOOKING, read.booking, BookingView, own_rows, of="booking"),
     asks("POST", BOOKING + "/cancel", booking.CancelBooking, own_booking, result=BOOKING),
+    asks(
+        "POST", BOOKING + "/reschedule", booking.RescheduleBooking, own_booking,
+        makes="replacement", result="/v1/bookings/{replacement}",
+    ),
+    asks("POST", BOOKING + "/transfer", booking.TransferBooking, only("instructor", "admin"), result=BOOKING),
+    asks("POST", BOOKING + "/participants", booking.AddParticipant, own_booking, result=BOOKING),
+    asks("POST", BOOKING + "/participants/remove", booking.RemoveParticipant, own_booking, result=BOOKING),
     asks("POST", BOOKING + "/check-in", booking.CheckIn, own_booking, result=BOOKING),
     asks("POST", BOOKING + "/start", booking.StartSession, own_booking, result=BOOKING),
     asks("POST", BOOKING + "/finish", booking.FinishSession, only("instructor", "admin"), result=BOOKING),

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from bus.fields import Code, Moment, Rounds, Text
 from bus.message import Command
-from handlers.booking.events import CeaseFireReason, OpeningHours
+from handlers.booking.events import CeaseFireReason, OpeningHours, Policy
 
 
 class SetUpRange(Command, name="booking.set-up-range", stream="range:{range}"):
@@ -22,6 +22,7 @@ class SetUpRange(Command, name="booking.set-up-range", stream="range:{range}"):
     hold_seconds: int = Field(ge=1, le=3600)
     early_check_in_minutes: int = Field(ge=0, le=7 * 24 * 60)
     no_show_minutes: int = Field(ge=1, le=24 * 60)
+    policy: Policy = Policy()
 
 
 class OpenLane(Command, name="booking.open-lane", stream="lane:{lane}"):
@@ -33,6 +34,7 @@ class OpenLane(Command, name="booking.open-lane", stream="lane:{lane}"):
     discipline: Code
     weapon_classes: tuple[Code, ...] = Field(min_length=1, max_length=20)
     target_address: Text | None = None
+    capacity: int = Field(default=1, ge=1, le=20, description="how many shoot on it at once")
 
 
 class CeaseFire(Command, name="booking.cease-fire", stream="range:{range}", urgent=True):
@@ -59,12 +61,49 @@ class BookSession(Command, name="booking.book-session", stream="booking:{booking
     weapon_class: Code
     weapon_type: Code | None = None
     rounds: Rounds = 0
+    participants: tuple[UUID, ...] = Field(
+        default=(), max_length=19, description="who shoots on the lane besides the person"
+    )
 
 
 class CancelBooking(Command, name="booking.cancel-booking", stream="booking:{booking}", about="booking"):
-    """Cancel a booking."""
+    """Cancel a booking; at short notice that may cost a fee."""
 
     booking: UUID
+    waive_fee: bool = Field(default=False, description="staff only")
+
+
+class RescheduleBooking(
+    Command, name="booking.reschedule-booking", stream="booking:{replacement}", about="replacement"
+):
+    """Move a confirmed booking to another time or lane: it stands until the new one is confirmed in its place."""
+
+    replacement: UUID
+    booking: UUID
+    lane: Code
+    starts_at: Moment
+    ends_at: Moment
+
+
+class AddParticipant(Command, name="booking.add-participant", stream="booking:{booking}", about="booking"):
+    """Let somebody else shoot on the lane of a booking as well."""
+
+    booking: UUID
+    participant: UUID
+
+
+class RemoveParticipant(Command, name="booking.remove-participant", stream="booking:{booking}", about="booking"):
+    """Take one participant out of a booking, which stands for the others."""
+
+    booking: UUID
+    participant: UUID
+
+
+class TransferBooking(Command, name="booking.transfer-booking", stream="booking:{booking}", about="booking"):
+    """Give a booking another lane for the same time, before its session begins."""
+
+    booking: UUID
+    lane: Code
 
 
 class CheckIn(Command, name="booking.check-in", stream="booking:{booking}", about="booking"):

@@ -8,7 +8,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from bus import answers
-from bus.fields import Code, Moment, Rounds, Text
+from bus.fields import Code, Currency, Minor, Moment, Rounds, Text
 from bus.message import Event
 
 
@@ -23,6 +23,28 @@ class OpeningHours(BaseModel):
     weekday: int = Field(ge=1, le=7, description="ISO weekday: 1 is Monday")
     opens_minute: int = Field(ge=0, le=1439)
     closes_minute: int = Field(ge=1, le=1440)
+
+
+class CancellationFee(BaseModel):
+    """What it costs to cancel with less notice than this."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+    notice_minutes: int = Field(ge=1, le=60 * 24 * 60)
+    permille: int = Field(ge=1, le=1000, description="of the booking's price")
+
+
+class Policy(BaseModel):
+    """The range's house rules for bookings."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+    cancellation_fees: tuple[CancellationFee, ...] = Field(
+        default=(), max_length=10, description="the dearest that the notice falls short of applies; none: it is free"
+    )
+    overtime_grace_minutes: int | None = Field(
+        default=None, ge=0, le=240, description="a session that lasts longer pays for all of its overtime; none: nobody"
+    )
 
 
 class Terms(BaseModel):
@@ -41,6 +63,8 @@ class Terms(BaseModel):
     weapon_class: Code
     weapon_type: Code | None
     rounds: Rounds
+    replaces: UUID | None = Field(default=None, description="the booking that gives way once this one is confirmed")
+    participants: tuple[UUID, ...] = Field(default=(), description="who shoots on the lane besides the person")
 
 
 class RangeSetUp(Event, name="booking.range-set-up", stream="range:{range}"):
@@ -54,6 +78,7 @@ class RangeSetUp(Event, name="booking.range-set-up", stream="range:{range}"):
     hold_seconds: int
     early_check_in_minutes: int
     no_show_minutes: int
+    policy: Policy = Policy()
 
 
 class LaneOpened(Event, name="booking.lane-opened", stream="lane:{lane}"):
@@ -65,6 +90,7 @@ class LaneOpened(Event, name="booking.lane-opened", stream="lane:{lane}"):
     discipline: Code
     weapon_classes: tuple[Code, ...]
     target_address: Text | None
+    capacity: int = 1
 
 
 CeaseFireReason = Literal["person-on-the-range", "injury", "malfunction", "unsafe-handling", "alarm", "other"]
@@ -98,6 +124,9 @@ class LaneHeld(Event, name="booking.lane-held", stream="booking:{booking}"):
     terms: Terms
     held_until: Moment
     no_show_at: Moment
+    claim: UUID | None = Field(
+        default=None, description="bookings of one claim are in nobody's way but others'; none: its own"
+    )
 
 
 class BookingConfirmed(Event, name="booking.booking-confirmed", stream="booking:{booking}", concludes="command"):
@@ -131,6 +160,7 @@ class BookingCancelled(Event, name="booking.booking-cancelled", stream="booking:
     rule: str | None = None  # this and the next two where a rule called it off, and no person
     rule_version: int | None = None
     reason: Text | None = None
+    replaced_by: UUID | None = None
 
 
 class EntitlementLost(Event, name="booking.entitlement-lost", stream="booking:{booking}"):
@@ -143,6 +173,43 @@ class EntitlementLost(Event, name="booking.entitlement-lost", stream="booking:{b
     rule_version: int
     reason: Text
     lost_at: Moment
+
+
+class CancellationFeeCharged(Event, name="booking.cancellation-fee-charged", stream="booking:{booking}"):
+    """The booking was called off too late to be free of charge."""
+
+    booking: UUID
+    terms: Terms
+    notice_minutes: int = Field(description="how long before its begin; 0: not before")
+    permille: int
+    amount_minor: Minor
+    currency: Currency
+
+
+class ParticipantAdded(Event, name="booking.participant-added", stream="booking:{booking}"):
+    """Somebody else shoots on the lane as well."""
+
+    booking: UUID
+    person: UUID
+    participant: UUID
+
+
+class ParticipantRemoved(Event, name="booking.participant-removed", stream="booking:{booking}"):
+    """Somebody does not come along; the booking stands for the others."""
+
+    booking: UUID
+    person: UUID
+    participant: UUID
+
+
+class BookingTransferred(Event, name="booking.booking-transferred", stream="booking:{booking}"):
+    """The booking has another lane, before its session began."""
+
+    booking: UUID
+    person: UUID
+    from_lane: Code
+    lane: Code
+    transferred_by: Text
 
 
 class ShooterCheckedIn(Event, name="booking.shooter-checked-in", stream="booking:{booking}"):
@@ -172,6 +239,15 @@ class SessionFinished(Event, name="booking.session-finished", stream="booking:{b
     lane: Code
     finished_at: Moment
     finished_by: Text
+
+
+class OvertimeCharged(Event, name="booking.overtime-charged", stream="booking:{booking}"):
+    """The session lasted beyond its time and the grace that is given."""
+
+    booking: UUID
+    terms: Terms
+    minutes: int
+    finished_at: Moment
 
 
 class NoShowReleased(Event, name="booking.no-show-released", stream="booking:{booking}"):

@@ -15,6 +15,8 @@ from handlers.payment.events import InvoiceIssued, InvoiceRefused
 
 
 def invoice_issued(booking: Booking | None, told: InvoiceIssued, _: Given) -> Sequence[Effect]:
+    if told.purpose != "booking":
+        return []
     return confirm(booking, told.invoice, told.total_minor, told.currency)
 
 

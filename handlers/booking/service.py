@@ -20,7 +20,7 @@ from handlers.auth.events import (
     RolesAssigned,
 )
 from handlers.booking import commands, events, reactions
-from handlers.booking.model import bookings, cease_fires, ranges, sessions
+from handlers.booking.model import bookings, cease_fires, changes, ranges, sessions
 from handlers.booking.store import applies, loads, projections
 from handlers.payment.events import InvoiceIssued, InvoiceRefused, InvoiceSettled
 
@@ -43,6 +43,10 @@ def service() -> Service:
             # its event answers the wish to book
             Hears(commands.ExpireHold, loads.load_booking, bookings.expire_hold, leaves_open=True),
             Hears(commands.CancelBooking, loads.load_case, bookings.cancel_booking),
+            Hears(commands.RescheduleBooking, loads.load_rescheduling, changes.reschedule_booking, leaves_open=True),
+            Hears(commands.TransferBooking, loads.load_transfer, changes.transfer_booking),
+            Hears(commands.AddParticipant, loads.load_share, changes.add_participant),
+            Hears(commands.RemoveParticipant, loads.load_share, changes.remove_participant),
             Hears(commands.ReleaseNoShow, loads.load_booking, bookings.release_no_show),
             Hears(commands.CheckIn, loads.load_case, sessions.check_in),
             Hears(commands.StartSession, loads.load_start, sessions.start_session),
@@ -58,10 +62,15 @@ def service() -> Service:
             events.BookingRejected,
             events.BookingCancelled,
             events.EntitlementLost,
+            events.CancellationFeeCharged,
+            events.BookingTransferred,
+            events.ParticipantAdded,
+            events.ParticipantRemoved,
             events.NoShowReleased,
             events.ShooterCheckedIn,
             events.SessionStarted,
             events.SessionFinished,
+            events.OvertimeCharged,
         ],
         asks_itself=[commands.ExpireHold, commands.ReleaseNoShow],
         applies={
@@ -74,6 +83,9 @@ def service() -> Service:
             events.BookingRejected: applies.booking_rejected,
             events.BookingCancelled: applies.booking_cancelled,
             events.EntitlementLost: applies.entitlement_lost,
+            events.BookingTransferred: applies.booking_transferred,
+            events.ParticipantAdded: applies.participant_added,
+            events.ParticipantRemoved: applies.participant_removed,
             events.NoShowReleased: applies.no_show_released,
             events.ShooterCheckedIn: applies.shooter_checked_in,
             events.SessionStarted: applies.session_started,

@@ -41,6 +41,10 @@ class PriceListPublished(Event, name="payment.price-list-published", stream="pri
     round_minor: dict[Code, Minor]
 
 
+Purpose = Literal["booking", "cancellation-fee", "overtime"]
+"""What an invoice is for; a booking has one of each at most."""
+
+
 class InvoiceIssued(Event, name="payment.invoice-issued", stream="invoice:{invoice}"):
     """A booking was invoiced."""
 
@@ -56,6 +60,7 @@ class InvoiceIssued(Event, name="payment.invoice-issued", stream="invoice:{invoi
     price_list_version: int
     issued_at: Moment
     terms: Terms
+    purpose: Purpose = "booking"
 
 
 class InvoiceRefused(Event, name="payment.invoice-refused", stream="invoice:{invoice}"):
@@ -104,6 +109,7 @@ class InvoiceSettled(Event, name="payment.invoice-settled", stream="invoice:{inv
     invoice: UUID
     booking: UUID
     settled_at: Moment
+    purpose: Purpose = "booking"
 
 
 class RefundProposed(Event, name="payment.refund-proposed", stream="invoice:{invoice}"):

@@ -5,7 +5,13 @@ from __future__ import annotations
 from bus.service import AfterLastAttempt, Hears, Service
 from handlers.armory.events import WeaponReserved
 from handlers.auth.events import LicenceValidated
-from handlers.booking.events import BookingCancelled, BookingRejected, NoShowReleased
+from handlers.booking.events import (
+    BookingCancelled,
+    BookingRejected,
+    CancellationFeeCharged,
+    NoShowReleased,
+    OvertimeCharged,
+)
 from handlers.payment import commands, events, reactions
 from handlers.payment.model import desk, prices
 from handlers.payment.store import applies, loads, projections
@@ -28,6 +34,13 @@ def service() -> Service:
             Hears(WeaponReserved, loads.load_demand, reactions.invoice, after_last=HOLD),
             Hears(BookingRejected, loads.load_issued, reactions.credit, after_last=HOLD),
             Hears(BookingCancelled, loads.load_issued, reactions.credit, after_last=HOLD),
+            Hears(
+                CancellationFeeCharged,
+                loads.load_cancellation_fee,
+                reactions.invoice_cancellation_fee,
+                after_last=HOLD,
+            ),
+            Hears(OvertimeCharged, loads.load_overtime, reactions.invoice_overtime, after_last=HOLD),
             Hears(commands.TakePayment, loads.load_standing, desk.take_payment, after_last=HOLD),
             Hears(commands.PayRefund, loads.load_standing, desk.pay_refund, after_last=HOLD),
         ],

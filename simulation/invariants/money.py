@@ -52,7 +52,7 @@ async def bookings_and_invoices_apart(connection: Connection, _: Evidence) -> Se
     return await connection.fetch(
         """
         SELECT 'booking has invoices' AS what, i.booking, NULL::uuid AS invoice, count(*) AS number
-        FROM payment.invoice AS i GROUP BY i.booking HAVING count(*) > 1
+        FROM payment.invoice AS i GROUP BY i.booking, i.purpose HAVING count(*) > 1
         UNION ALL
         SELECT 'invoice has bookings', NULL, b.invoice, count(*)
         FROM booking.booking AS b WHERE b.invoice IS NOT NULL GROUP BY b.invoice HAVING count(*) > 1

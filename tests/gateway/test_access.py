@@ -41,6 +41,7 @@ ONLY = {
     "POST /v1/people/{person}/licences/{licence}/suspend": "admin armourer instructor",
     "POST /v1/people/{person}/licences/{licence}/revoke": "admin armourer instructor",
     "POST /v1/bookings/{booking}/finish": "admin instructor",
+    "POST /v1/bookings/{booking}/transfer": "admin instructor",
     "POST /v1/bookings/{booking}/weapon": "admin armourer",
     "POST /v1/bookings/{booking}/weapon/return": "admin armourer",
     "PUT /v1/weapon-types/{weapon_type}": "admin armourer",

@@ -16,10 +16,11 @@ from handlers.booking.commands import (
     CheckIn,
     FinishSession,
     OpenLane,
+    RescheduleBooking,
     SetUpRange,
     StartSession,
 )
-from handlers.booking.events import OpeningHours
+from handlers.booking.events import CancellationFee, OpeningHours, Policy
 from handlers.payment.commands import PublishPriceList, TakePayment
 from handlers.rebuild import verify
 from handlers.wiring import SERVICES
@@ -37,11 +38,14 @@ STAFF: dict[UUID, Role] = {
 ALL_DAY = tuple(OpeningHours(weekday=day, opens_minute=0, closes_minute=1440) for day in range(1, 8))
 
 
+PLAIN = Policy()
+
+
 def person(number: UUID) -> str:
     return f"person:{number}"
 
 
-async def open_the_range(services: AtWork, *, hold_s: int = 60, licence: bool = True) -> None:
+async def open_the_range(services: AtWork, *, hold_s: int = 60, licence: bool = True, policy: Policy = PLAIN) -> None:
     for number, role in STAFF.items():
         await services.say("auth", PersonRegistered(person=number, roles=("shooter", role)))
     admin = person(ADMIN)
@@ -55,6 +59,7 @@ async def open_the_range(services: AtWork, *, hold_s: int = 60, licence: bool = 
             hold_seconds=hold_s,
             early_check_in_minutes=7 * 24 * 60,
             no_show_minutes=15,
+            policy=policy,
         ),
         OpenLane(range="club", lane="lane-1", distance_m=10, discipline="air-pistol-10m", weapon_classes=("air",)),
         AddWeaponType(weapon_type="air-pistol", weapon_class="air", calibre="4.5 mm", title="Air pistol"),
@@ -243,3 +248,57 @@ async def test_with_a_service_away_the_hold_expires_and_says_who_did_not_answer(
         await services.until("SELECT closed = 'rejected' FROM armory.known_booking WHERE booking = $1", booking)
         kept = await services.fetch("SELECT FROM armory.reservation WHERE booking = $1 AND NOT released", booking)
         assert not kept, "what came late for a closed booking is let go again"
+
+
+async def test_a_booking_that_is_moved_takes_its_only_weapon_along_and_its_invoice_is_taken_back(services: AtWork):
+    await open_the_range(services)
+    booking, moved = uuid7(), uuid7()
+    asked = wish(booking)
+    assert (await services.ask(asked, person(SHOOTER), number=booking)).status == "done"
+    half = timedelta(minutes=30)
+    move = RescheduleBooking(
+        replacement=moved,
+        booking=booking,
+        lane="lane-1",
+        starts_at=asked.starts_at + half,
+        ends_at=asked.ends_at + half,
+    )
+    outcome = await services.ask(move, person(SHOOTER), number=moved)
+    assert (outcome.status, outcome.name) == ("done", "booking.booking-confirmed"), outcome
+    await services.until("SELECT count(*) = 1 FROM armory.reservation WHERE NOT released")
+    await services.until("SELECT count(*) = 1 FROM payment.balance WHERE credited")
+    (kept,) = await services.fetch("SELECT booking FROM armory.reservation WHERE NOT released")
+    assert kept["booking"] == moved
+    (taken_back,) = await services.fetch("SELECT invoice FROM payment.balance WHERE credited")
+    assert taken_back["invoice"] == booking
+    await same_from_the_log(services)
+
+
+async def test_who_cancels_late_is_invoiced_the_fee_beside_the_credit_note(services: AtWork):
+    fees = (CancellationFee(notice_minutes=7 * 24 * 60, permille=500),)
+    await open_the_range(services, policy=Policy(cancellation_fees=fees))
+    booking = uuid7()
+    assert (await services.ask(wish(booking), person(SHOOTER), number=booking)).status == "done"
+    assert (await services.ask(CancelBooking(booking=booking), person(SHOOTER))).status == "done"
+    await services.until("SELECT count(*) = 2 FROM payment.invoice")
+    await services.until("SELECT count(*) = 1 FROM payment.balance WHERE credited")
+    rows = await services.fetch(
+        """
+        SELECT i.purpose, i.total_minor, b.credited, i.invoice
+        FROM payment.invoice AS i JOIN payment.balance AS b USING (invoice) ORDER BY i.number
+        """
+    )
+    assert [(row["purpose"], row["total_minor"], row["credited"]) for row in rows] == [
+        ("booking", 1900, True),
+        ("cancellation-fee", 950, False),
+    ]
+    pay = TakePayment(invoice=rows[1]["invoice"], amount_minor=950, currency="EUR", method="cash")
+    assert (await services.ask(pay, person(CASHIER))).status == "done"
+    await same_from_the_log(services)
+    assert await services.fetch("SELECT FROM booking.known_settlement") == [], "the booking itself was not paid"
+
+
+async def same_from_the_log(services: AtWork) -> None:
+    for name, make in SERVICES.items():
+        compared = await verify(services.database.url("postgres"), make(), lambda _: None)
+        assert [one for one in compared if not one.same] == [], name

@@ -55,7 +55,7 @@ async def load_demand(connection: Connection, validated: LicenceValidated) -> De
         return Demand(open=False, weapon_type=None, taken=Taken())
     kind = await lock_weapon_type(connection, terms.weapon_type)
     during = Span(terms.starts_at, terms.ends_at)
-    taken = await load_taken(connection, terms.weapon_type, during, validated.booking)
+    taken = await load_taken(connection, terms.weapon_type, during, validated.booking, terms.replaces)
     return Demand(open=True, weapon_type=kind, taken=taken)
 
 
@@ -236,13 +236,22 @@ async def load_taken_before(
     return await load_taken(connection, weapon.kind.weapon_type, Span(EARLIEST, reservation.during.starts_at), booking)
 
 
-async def load_taken(connection: Connection, weapon_type: str, during: Span, booking: UUID | None = None) -> Taken:
-    """When others, or services, have units of a type around a time; and all that are out, as any may be late."""
+async def load_taken(
+    connection: Connection,
+    weapon_type: str,
+    during: Span,
+    booking: UUID | None = None,
+    replaces: UUID | None = None,
+) -> Taken:
+    """When others, or services, have units of a type around a time; and all that are out, as any may be late.
+
+    What is kept for the booking that is replaced is free for the one that takes its place.
+    """
     rows = await connection.fetch(
         """
         SELECT lower(r.during) AS starts_at, upper(r.during) AS ends_at, false AS out
         FROM reservation AS r
-        WHERE r.weapon_type = $1 AND r.during && tstzrange($2, $3) AND NOT r.released AND r.booking IS DISTINCT FROM $4
+        WHERE r.weapon_type = $1 AND r.during && tstzrange($2, $3) AND NOT r.released AND r.booking <> ALL ($4)
           AND NOT EXISTS (SELECT FROM loan AS l WHERE l.booking = r.booking AND l.returned_at IS NULL)
         UNION ALL
         SELECT lower(a.during), upper(a.during), false
@@ -251,12 +260,12 @@ async def load_taken(connection: Connection, weapon_type: str, during: Span, boo
         UNION ALL
         SELECT lower(r.during), upper(r.during), true
         FROM loan AS l JOIN reservation AS r USING (booking)
-        WHERE l.returned_at IS NULL AND r.weapon_type = $1 AND r.booking IS DISTINCT FROM $4
+        WHERE l.returned_at IS NULL AND r.weapon_type = $1 AND r.booking <> ALL ($4)
         """,
         weapon_type,
         during.starts_at,
         during.ends_at,
-        booking,
+        [one for one in (booking, replaces) if one is not None],
     )
     return Taken(
         kept=tuple(Span(row["starts_at"], row["ends_at"]) for row in rows if not row["out"]),

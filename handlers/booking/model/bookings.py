@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final, Literal, assert_never
 from uuid import UUID
 
 from bus.errors import Rejected
 from bus.service import Effect, Given, Schedule, Unschedule
-from handlers.booking.commands import BookSession, CancelBooking, ExpireHold, ReleaseNoShow
+from handlers.booking.commands import BookSession, CancelBooking, ExpireHold, ReleaseNoShow, RescheduleBooking
 from handlers.booking.events import (
     BookingCancelled,
     BookingConfirmed,
     BookingRejected,
+    CancellationFeeCharged,
     CommandRejected,
     LaneHeld,
     NoShowReleased,
@@ -22,8 +23,10 @@ from handlers.booking.events import (
 from handlers.booking.model.hours import Span, is_open, is_whole_slots, open_spans_around
 from handlers.booking.model.rules import (
     AskedBefore,
+    BeingRescheduled,
     BookingUnknown,
     CancelledWhileHeld,
+    CapacityExceeded,
     EndsBeforeStart,
     HoldAlreadyAnswered,
     HoldExpired,
@@ -32,6 +35,9 @@ from handlers.booking.model.rules import (
     NotForOthers,
     NothingToRelease,
     NotWholeSlots,
+    OnlyStaffWaivesFees,
+    ParticipantNotEntitled,
+    ParticipantTwice,
     RangeClosed,
     ShooterElsewhere,
     SlotTaken,
@@ -43,7 +49,7 @@ from handlers.booking.model.rules import (
     WeaponTypeOfOtherClass,
     WeaponTypeUnknown,
 )
-from handlers.booking.model.states import Booking, Case, Lane, State, Wish, shown
+from handlers.booking.model.states import STAFF, Booking, Case, Clash, Lane, State, Wish, shown
 
 Service = Literal["auth", "booking", "armory", "payment"]
 
@@ -69,15 +75,23 @@ def book_session(wish: Wish, command: BookSession, given: Given) -> Sequence[Eff
         raise AskedBefore
     if not wish.staff.asked_for(command.person, given):
         raise NotForOthers
+    return hold(wish, command, given)
+
+
+def hold(wish: Wish, command: BookSession, given: Given, replaced: Booking | None = None) -> Sequence[Effect]:
+    """Keep a lane for a wish, if it can be granted; a booking that it replaces is not in its way, and stands."""
     lane = wish.lane
     if lane is None:
         raise LaneUnknown(lane=command.lane)
-    _check_weapon(wish, lane, command)
+    check_weapon(wish.weapon_class, lane, command)
+    _check_participants(wish, lane, command)
     _check_time(lane, command, given)
-    _check_free(wish, lane)
+    check_free(wish.clash, lane)
     no_show_at = command.starts_at + lane.no_show_after
-    # A shooter whose booking is still unanswered cannot be called missing.
+    # A shooter whose booking is still unanswered cannot be called missing, on the old booking neither.
     held_until = min(given.at + lane.hold, no_show_at)
+    if replaced is not None:
+        held_until = min(held_until, replaced.terms.starts_at)
     terms = Terms(
         booking=command.booking,
         command=given.id,
@@ -90,24 +104,43 @@ def book_session(wish: Wish, command: BookSession, given: Given) -> Sequence[Eff
         weapon_class=command.weapon_class,
         weapon_type=command.weapon_type,
         rounds=command.rounds,
+        replaces=None if replaced is None else replaced.terms.booking,
+        participants=command.participants,
     )
     return [
-        LaneHeld(booking=command.booking, terms=terms, held_until=held_until, no_show_at=no_show_at),
+        LaneHeld(
+            booking=command.booking,
+            terms=terms,
+            held_until=held_until,
+            no_show_at=no_show_at,
+            claim=None if replaced is None else replaced.claim or replaced.terms.booking,
+        ),
         Schedule(hold_key(command.booking), held_until, ExpireHold(booking=command.booking)),
     ]
 
 
-def _check_weapon(wish: Wish, lane: Lane, command: BookSession) -> None:
+def check_weapon(weapon_class: str | None, lane: Lane, command: BookSession) -> None:
     if command.weapon_class not in lane.weapon_classes:
         raise LaneNotForClass(weapon_class=command.weapon_class, lane=lane.lane)
     if command.weapon_type is None:
         return
-    if wish.weapon_class is None:
+    if weapon_class is None:
         raise WeaponTypeUnknown(weapon_type=command.weapon_type)
-    if wish.weapon_class != command.weapon_class:
+    if weapon_class != command.weapon_class:
         raise WeaponTypeOfOtherClass(
-            weapon_type=command.weapon_type, weapon_class=wish.weapon_class, asked=command.weapon_class
+            weapon_type=command.weapon_type, weapon_class=weapon_class, asked=command.weapon_class
         )
+
+
+def _check_participants(wish: Wish, lane: Lane, command: BookSession) -> None:
+    everybody = (command.person, *command.participants)
+    if len(set(everybody)) < len(everybody):
+        raise ParticipantTwice
+    if len(everybody) > lane.capacity:
+        raise CapacityExceeded(lane=lane.lane, capacity=lane.capacity, asked=len(everybody))
+    for participant in command.participants:
+        if participant in wish.not_entitled:
+            raise ParticipantNotEntitled(participant=participant, weapon_class=command.weapon_class)
 
 
 def _check_time(lane: Lane, command: BookSession, given: Given) -> None:
@@ -127,21 +160,28 @@ def _check_time(lane: Lane, command: BookSession, given: Given) -> None:
         raise NotWholeSlots(minutes=lane.slot // timedelta(minutes=1))
 
 
-def _check_free(wish: Wish, lane: Lane) -> None:
-    if wish.clash is None:
+def check_free(clash: Clash | None, lane: Lane) -> None:
+    if clash is None:
         return
-    starts, ends = (shown(moment, lane.zone) for moment in wish.clash.during)
-    if wish.clash.lane == lane.lane:
+    starts, ends = (shown(moment, lane.zone) for moment in clash.during)
+    if clash.lane == lane.lane:
         raise SlotTaken(lane=lane.lane, starts=starts, ends=ends)
-    raise ShooterElsewhere(lane=wish.clash.lane, starts=starts, ends=ends)
+    raise ShooterElsewhere(lane=clash.lane, starts=starts, ends=ends)
 
 
 def confirm(booking: Booking | None, invoice: UUID, total_minor: int, currency: str) -> Sequence[Effect]:
-    """The last of the others has agreed. A booking that was given up meanwhile stays so."""
+    """The last of the others has agreed. A booking that was given up meanwhile stays so; one replaced gives way."""
     if booking is None or booking.state is not State.HELD:
         return []
-    id_ = booking.terms.booking
+    id_, replaced = booking.terms.booking, booking.terms.replaces
+    gives_way: list[Effect] = []
+    if replaced is not None and booking.replaced_stands:
+        gone = BookingCancelled(
+            booking=replaced, person=booking.terms.person, cancelled_by="service:booking", replaced_by=id_
+        )
+        gives_way = [gone, Unschedule(no_show_key(replaced))]
     return [
+        *gives_way,
         BookingConfirmed(
             booking=id_,
             command=booking.terms.command,
@@ -198,6 +238,10 @@ def release_no_show(booking: Booking | None, _: ReleaseNoShow, __: Given) -> Seq
 
 def cancel_booking(case: Case, command: CancelBooking, given: Given) -> Sequence[Effect]:
     booking = known(case, given)
+    if command.waive_fee and not case.staff.asked_by(STAFF, given):
+        raise OnlyStaffWaivesFees
+    if booking.being_replaced:
+        raise BeingRescheduled
     if booking.weapon_out:
         raise WeaponStillOut
     cancelled = BookingCancelled(booking=command.booking, person=booking.terms.person, cancelled_by=given.actor)
@@ -205,18 +249,41 @@ def cancel_booking(case: Case, command: CancelBooking, given: Given) -> Sequence
         case State.HELD:
             return [_answer_to(booking, CancelledWhileHeld()), cancelled, Unschedule(hold_key(command.booking))]
         case State.CONFIRMED | State.CHECKED_IN:
-            return [cancelled, Unschedule(no_show_key(command.booking))]
+            fees = [] if command.waive_fee else cancellation_fee(booking, given.asked_at)
+            return [*fees, cancelled, Unschedule(no_show_key(command.booking))]
         case State.IN_USE | State.FINISHED | State.REJECTED | State.CANCELLED | State.NO_SHOW:
             raise TooLateToCancel(state=booking.state)
         case _:
             assert_never(booking.state)
 
 
+def cancellation_fee(booking: Booking, at: datetime) -> Sequence[CancellationFeeCharged]:
+    """What calling a booking off at this moment costs by the range's rules, if anything."""
+    notice = max(timedelta(), booking.terms.starts_at - at)
+    permille = max(
+        (fee.permille for fee in booking.policy.cancellation_fees if notice < timedelta(minutes=fee.notice_minutes)),
+        default=0,
+    )
+    amount_minor = ((booking.total_minor or 0) * permille + 500) // 1000
+    if not amount_minor or booking.currency is None:
+        return []
+    return [
+        CancellationFeeCharged(
+            booking=booking.terms.booking,
+            terms=booking.terms,
+            notice_minutes=notice // timedelta(minutes=1),
+            permille=permille,
+            amount_minor=amount_minor,
+            currency=booking.currency,
+        )
+    ]
+
+
 def _answer_to(booking: Booking, rule: Rejected) -> CommandRejected:
     """Tell whoever waits for the booking that it will not be confirmed."""
     return CommandRejected(
         command=booking.terms.command,
-        asked=BookSession.name,
+        asked=(BookSession if booking.terms.replaces is None else RescheduleBooking).name,
         about=f"booking:{booking.terms.booking}",
         refused_by="booking",
         rule=rule.rule,

@@ -145,6 +145,62 @@ class WeaponNotIssued(Rejected):
     """The weapon that was booked has not been handed out yet."""
 
 
+class OnlyStaffWaivesFees(Rejected):
+    """Only staff lets somebody off a cancellation fee."""
+
+
+class BeingRescheduled(Rejected):
+    """The booking is being rescheduled; until that is answered it stays as it is."""
+
+
+class NotToReschedule(Rejected):
+    """The booking is {state}; only a confirmed one can be rescheduled."""
+
+
+class TooLateToReschedule(Rejected):
+    """It is too late to reschedule: the booking begins at {starts}, and cancelling it now would cost a fee."""
+
+
+class HasBegun(Rejected):
+    """The time booked began at {starts}."""
+
+
+class CapacityExceeded(Rejected):
+    """On lane {lane} {capacity} may shoot at once, not {asked}."""
+
+
+class ParticipantTwice(Rejected):
+    """Every participant is named once, and the shooter is none."""
+
+
+class ParticipantNotEntitled(Rejected):
+    """A participant ({participant}) has no confirmed licence for {weapon_class} at this time."""
+
+
+class NoSuchParticipant(Rejected):
+    """The booking has no such participant."""
+
+
+class ParticipantsFixed(Rejected):
+    """The booking is {state}; participants come and go before the session begins."""
+
+
+class NotToTransfer(Rejected):
+    """The booking is {state}; it gets another lane once it is confirmed and before the session begins."""
+
+
+class InstructorsTransfer(Rejected):
+    """Only an instructor gives a booking another lane."""
+
+
+class OtherRange(Rejected):
+    """Lane {lane} belongs to another range."""
+
+
+class OtherDiscipline(Rejected):
+    """On lane {lane} {discipline} is shot, and the booking is for {asked}."""
+
+
 class LaneInUse(Rejected):
     """Lane {lane} is still in use."""
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 
 from bus.service import Effect, Given, Unschedule
 from handlers.booking.commands import CheckIn, FinishSession, StartSession
-from handlers.booking.events import SessionFinished, SessionStarted, ShooterCheckedIn
+from handlers.booking.events import OvertimeCharged, SessionFinished, SessionStarted, ShooterCheckedIn
 from handlers.booking.model.bookings import known, no_show_key
 from handlers.booking.model.rules import (
+    BeingRescheduled,
     CeaseFireHolds,
     CheckInNotOpen,
     InstructorsOnly,
@@ -23,7 +25,7 @@ from handlers.booking.model.rules import (
     WeaponNotIssued,
     WeaponStillOut,
 )
-from handlers.booking.model.states import INSTRUCTORS, Case, StartCase, State
+from handlers.booking.model.states import INSTRUCTORS, Booking, Case, StartCase, State
 
 
 def check_in(case: Case, command: CheckIn, given: Given) -> Sequence[Effect]:
@@ -31,6 +33,8 @@ def check_in(case: Case, command: CheckIn, given: Given) -> Sequence[Effect]:
     terms = booking.terms
     if booking.state is not State.CONFIRMED:
         raise NotConfirmed(state=booking.state)
+    if booking.being_replaced:
+        raise BeingRescheduled
     if given.at < terms.starts_at - booking.early_check_in:
         raise CheckInNotOpen(opens=booking.clock(terms.starts_at - booking.early_check_in))
     if given.at >= terms.ends_at:
@@ -80,12 +84,22 @@ def finish_session(case: Case, command: FinishSession, given: Given) -> Sequence
         raise NotInUse(state=booking.state)
     if booking.weapon_out:
         raise WeaponStillOut
+    finished = SessionFinished(
+        booking=command.booking,
+        person=booking.terms.person,
+        lane=booking.terms.lane,
+        finished_at=given.at,
+        finished_by=given.actor,
+    )
+    return [*_overtime(booking, given.at), finished]
+
+
+def _overtime(booking: Booking, finished_at: datetime) -> Sequence[OvertimeCharged]:
+    """What a session lasted beyond its time, if that is more than the grace: all of it, in minutes that were begun."""
+    grace, over = booking.policy.overtime_grace_minutes, finished_at - booking.terms.ends_at
+    if grace is None or over <= timedelta(minutes=grace):
+        return []
+    minutes = -(-over // timedelta(minutes=1))
     return [
-        SessionFinished(
-            booking=command.booking,
-            person=booking.terms.person,
-            lane=booking.terms.lane,
-            finished_at=given.at,
-            finished_by=given.actor,
-        )
+        OvertimeCharged(booking=booking.terms.booking, terms=booking.terms, minutes=minutes, finished_at=finished_at)
     ]

@@ -11,7 +11,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from bus.service import Given
-from handlers.booking.events import OpeningHours, Terms
+from handlers.booking.events import OpeningHours, Policy, Terms
 from handlers.booking.model.hours import Span
 
 
@@ -31,6 +31,7 @@ class State(StrEnum):
 STAFF: Final = frozenset({"instructor", "armourer", "cashier", "admin"})
 INSTRUCTORS: Final = frozenset({"instructor", "admin"})
 ADMINS: Final = frozenset({"admin"})
+PLAIN: Final = Policy()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,8 @@ class Lane:
     slot: timedelta
     hold: timedelta
     no_show_after: timedelta
+    capacity: int = 1
+    policy: Policy = PLAIN
 
     @property
     def zone(self) -> ZoneInfo:
@@ -86,6 +89,7 @@ class Wish:
     weapon_class: str | None  # of the weapon type asked for, if the club has it
     clash: Clash | None
     staff: Staff
+    not_entitled: frozenset[UUID] = frozenset()  # of the participants: who may not shoot that then
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,9 +137,19 @@ class Booking:
     time_zone: str
     early_check_in: timedelta
     entitlement_lost: bool = False
+    claim: UUID | None = None  # none: its own
+    being_replaced: bool = False  # a booking that is to take its place is held
+    replaced_stands: bool = True  # the booking that it replaces, if any, is confirmed still
+    total_minor: int | None = None
+    currency: str | None = None
+    policy: Policy = PLAIN
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.time_zone)
 
     def clock(self, moment: datetime) -> str:
-        return shown(moment, ZoneInfo(self.time_zone))
+        return shown(moment, self.zone)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +158,24 @@ class Case:
 
     booking: Booking | None
     staff: Staff
+
+
+@dataclass(frozen=True, slots=True)
+class Rescheduling:
+    """A booking that is to be moved, and all that the new one is decided on."""
+
+    case: Case
+    wish: Wish
+
+
+@dataclass(frozen=True, slots=True)
+class ShareCase:
+    """A booking whose participants change, its lane, and what is in the way of the one who comes."""
+
+    case: Case
+    lane: Lane | None
+    clash: Clash | None
+    entitled: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from bus.connection import Connection
 from handlers.booking.events import (
     BookingCancelled,
     BookingConfirmed,
     BookingRejected,
+    BookingTransferred,
     CeaseFireOrdered,
     EntitlementLost,
     FireResumed,
     LaneHeld,
     LaneOpened,
     NoShowReleased,
+    ParticipantAdded,
+    ParticipantRemoved,
     RangeSetUp,
     SessionFinished,
     SessionStarted,
@@ -29,12 +34,13 @@ async def range_set_up(connection: Connection, event: RangeSetUp) -> None:
 async def put_range(connection: Connection, event: RangeSetUp) -> None:
     await connection.execute(
         """
-        INSERT INTO range (range, title, time_zone, slot_minutes, hold_seconds, early_check_in_minutes, no_show_minutes)
-        VALUES ($1, $2, $3, $4, $5, $6, $7)
+        INSERT INTO range (range, title, time_zone, slot_minutes, hold_seconds, early_check_in_minutes,
+                           no_show_minutes, policy)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
         ON CONFLICT (range) DO UPDATE
         SET title = excluded.title, time_zone = excluded.time_zone, slot_minutes = excluded.slot_minutes,
             hold_seconds = excluded.hold_seconds, early_check_in_minutes = excluded.early_check_in_minutes,
-            no_show_minutes = excluded.no_show_minutes
+            no_show_minutes = excluded.no_show_minutes, policy = excluded.policy
         """,
         event.range,
         event.title,
@@ -43,6 +49,7 @@ async def put_range(connection: Connection, event: RangeSetUp) -> None:
         event.hold_seconds,
         event.early_check_in_minutes,
         event.no_show_minutes,
+        event.policy.model_dump_json(exclude_defaults=True),
     )
 
 
@@ -72,11 +79,12 @@ async def put_opening_hours(connection: Connection, event: RangeSetUp) -> None:
 async def lane_opened(connection: Connection, event: LaneOpened) -> None:
     await connection.execute(
         """
-        INSERT INTO lane (lane, range, distance_m, discipline, weapon_classes, target_address)
-        VALUES ($1, $2, $3, $4, $5, $6)
+        INSERT INTO lane (lane, range, distance_m, discipline, weapon_classes, target_address, capacity)
+        VALUES ($1, $2, $3, $4, $5, $6, $7)
         ON CONFLICT (lane) DO UPDATE
         SET distance_m = excluded.distance_m, discipline = excluded.discipline,
-            weapon_classes = excluded.weapon_classes, target_address = excluded.target_address
+            weapon_classes = excluded.weapon_classes, target_address = excluded.target_address,
+            capacity = excluded.capacity
         """,
         event.lane,
         event.range,
@@ -84,6 +92,7 @@ async def lane_opened(connection: Connection, event: LaneOpened) -> None:
         event.discipline,
         event.weapon_classes,
         event.target_address,
+        event.capacity,
     )
 
 
@@ -112,12 +121,33 @@ async def fire_resumed(connection: Connection, event: FireResumed) -> None:
 
 
 async def lane_held(connection: Connection, event: LaneHeld) -> None:
+    await put_booking(connection, event)
+    await put_shooters(connection, event)
+
+
+async def put_shooters(connection: Connection, event: LaneHeld) -> None:
+    terms = event.terms
+    await connection.execute(
+        """
+        INSERT INTO shooter_time (booking, person, during, claim)
+        SELECT $1, person, tstzrange($3, $4), $5 FROM unnest($2::uuid[]) AS person
+        """,
+        event.booking,
+        [terms.person, *terms.participants],
+        terms.starts_at,
+        terms.ends_at,
+        event.claim or event.booking,
+    )
+
+
+async def put_booking(connection: Connection, event: LaneHeld) -> None:
     terms = event.terms
     await connection.execute(
         """
         INSERT INTO booking (booking, command, person, range, lane, discipline, starts_at, ends_at, during,
-                             weapon_class, weapon_type, rounds, state, held_until, no_show_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, tstzrange($7, $8), $9, $10, $11, 'held', $12, $13)
+                             weapon_class, weapon_type, rounds, state, held_until, no_show_at, claim, replaces,
+                             participants)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, tstzrange($7, $8), $9, $10, $11, 'held', $12, $13, $14, $15, $16)
         """,
         event.booking,
         terms.command,
@@ -132,6 +162,9 @@ async def lane_held(connection: Connection, event: LaneHeld) -> None:
         terms.rounds,
         event.held_until,
         event.no_show_at,
+        event.claim or event.booking,
+        terms.replaces,
+        terms.participants,
     )
 
 
@@ -147,7 +180,18 @@ async def booking_confirmed(connection: Connection, event: BookingConfirmed) -> 
     )
 
 
+async def free_shooters(connection: Connection, booking: UUID) -> None:
+    """Whose booking is over is in nobody's way."""
+    await connection.execute(
+        """
+        DELETE FROM shooter_time WHERE booking = $1
+        """,
+        booking,
+    )
+
+
 async def booking_rejected(connection: Connection, event: BookingRejected) -> None:
+    await free_shooters(connection, event.booking)
     await connection.execute(
         """
         UPDATE booking SET state = 'rejected', refused_by = $2, rule = $3, rule_version = $4, reason = $5
@@ -162,17 +206,19 @@ async def booking_rejected(connection: Connection, event: BookingRejected) -> No
 
 
 async def booking_cancelled(connection: Connection, event: BookingCancelled) -> None:
+    await free_shooters(connection, event.booking)
     await connection.execute(
         """
         UPDATE booking
         SET state = 'cancelled', refused_by = CASE WHEN $2::text IS NOT NULL THEN 'auth' END,
-            rule = $2, rule_version = $3, reason = $4
+            rule = $2, rule_version = $3, reason = $4, replaced_by = $5
         WHERE booking = $1
         """,
         event.booking,
         event.rule,
         event.rule_version,
         event.reason,
+        event.replaced_by,
     )
 
 
@@ -186,7 +232,45 @@ async def entitlement_lost(connection: Connection, event: EntitlementLost) -> No
     )
 
 
+async def participant_added(connection: Connection, event: ParticipantAdded) -> None:
+    await connection.execute(
+        """
+        WITH changed AS (
+            UPDATE booking SET participants = array_append(participants, $2) WHERE booking = $1
+            RETURNING booking, during, claim
+        )
+        INSERT INTO shooter_time (booking, person, during, claim) SELECT booking, $2, during, claim FROM changed
+        """,
+        event.booking,
+        event.participant,
+    )
+
+
+async def participant_removed(connection: Connection, event: ParticipantRemoved) -> None:
+    await connection.execute(
+        """
+        WITH changed AS (
+            UPDATE booking SET participants = array_remove(participants, $2) WHERE booking = $1 RETURNING booking
+        )
+        DELETE FROM shooter_time AS s USING changed AS c WHERE s.booking = c.booking AND s.person = $2
+        """,
+        event.booking,
+        event.participant,
+    )
+
+
+async def booking_transferred(connection: Connection, event: BookingTransferred) -> None:
+    await connection.execute(
+        """
+        UPDATE booking SET lane = $2 WHERE booking = $1
+        """,
+        event.booking,
+        event.lane,
+    )
+
+
 async def no_show_released(connection: Connection, event: NoShowReleased) -> None:
+    await free_shooters(connection, event.booking)
     await connection.execute(
         """
         UPDATE booking SET state = 'no-show' WHERE booking = $1
@@ -209,9 +293,13 @@ async def session_started(connection: Connection, event: SessionStarted) -> None
     """A session that begins early takes its lane from then on."""
     await connection.execute(
         """
-        UPDATE booking
-        SET state = 'in-use', started_at = $2, during = tstzrange(least(lower(during), $2), upper(during))
-        WHERE booking = $1
+        WITH begun AS (
+            UPDATE booking
+            SET state = 'in-use', started_at = $2, during = tstzrange(least(lower(during), $2), upper(during))
+            WHERE booking = $1
+            RETURNING booking, during
+        )
+        UPDATE shooter_time AS s SET during = b.during FROM begun AS b WHERE s.booking = b.booking
         """,
         event.booking,
         event.started_at,
@@ -219,6 +307,7 @@ async def session_started(connection: Connection, event: SessionStarted) -> None
 
 
 async def session_finished(connection: Connection, event: SessionFinished) -> None:
+    await free_shooters(connection, event.booking)
     await connection.execute(
         """
         UPDATE booking SET state = 'finished', finished_at = $2 WHERE booking = $1

@@ -15,8 +15,19 @@ from pydantic import TypeAdapter
 
 from bus.connection import Connection
 from handlers.auth.events import EntitlementsPublished
-from handlers.booking.commands import BookSession, CeaseFire, OpenLane, ResumeFire, SetUpRange, StartSession
-from handlers.booking.events import OpeningHours, Terms
+from handlers.booking.commands import (
+    AddParticipant,
+    BookSession,
+    CeaseFire,
+    OpenLane,
+    RemoveParticipant,
+    RescheduleBooking,
+    ResumeFire,
+    SetUpRange,
+    StartSession,
+    TransferBooking,
+)
+from handlers.booking.events import OpeningHours, Policy, Terms
 from handlers.booking.model.hours import Span
 from handlers.booking.model.states import (
     Booking,
@@ -26,6 +37,8 @@ from handlers.booking.model.states import (
     FiringCase,
     Lane,
     RangeCase,
+    Rescheduling,
+    ShareCase,
     Staff,
     StartCase,
     State,
@@ -95,15 +108,102 @@ async def load_wish(connection: Connection, asked: BookSession) -> Wish:
         asked.weapon_type,
     )
     assert row is not None
-    clash = await load_clash(connection, asked)
-    return Wish(row["taken"], lane, row["weapon_class"], clash, await load_staff(connection))
+    return Wish(
+        row["taken"],
+        lane,
+        row["weapon_class"],
+        await load_clash(connection, asked, asked.booking),
+        await load_staff(connection),
+        await load_not_entitled(connection, asked),
+    )
+
+
+async def load_not_entitled(connection: Connection, asked: BookSession) -> frozenset[UUID]:
+    """Who of the participants has no licence, as far as auth has told, for all of that time."""
+    if not asked.participants or asked.ends_at <= asked.starts_at:
+        return frozenset()
+    rows = await connection.fetch(
+        """
+        SELECT p.person
+        FROM unnest($1::uuid[]) AS p (person)
+        WHERE NOT coalesce((
+            SELECT range_agg(e.during) @> tstzrange($3, $4) FROM known_entitlement AS e
+            WHERE e.person = p.person AND e.weapon_class = $2), false)
+        """,
+        asked.participants,
+        asked.weapon_class,
+        asked.starts_at,
+        asked.ends_at,
+    )
+    return frozenset(row["person"] for row in rows)
+
+
+async def load_rescheduling(connection: Connection, asked: RescheduleBooking) -> Rescheduling:
+    lane = await lock_lane(connection, asked.lane)
+    case = await load_case(connection, asked)
+    taken: bool = await connection.fetchval(
+        """
+        SELECT EXISTS (SELECT FROM booking WHERE booking = $1)
+        """,
+        asked.replacement,
+    )
+    if case.booking is None:
+        return Rescheduling(case, Wish(taken, lane, None, None, case.staff))
+    terms = case.booking.terms.model_copy(
+        update={"lane": asked.lane, "starts_at": asked.starts_at, "ends_at": asked.ends_at}
+    )
+    return Rescheduling(case, await load_changed(connection, taken, lane, terms, case.staff))
+
+
+async def load_transfer(connection: Connection, asked: TransferBooking) -> Rescheduling:
+    lane = await lock_lane(connection, asked.lane)
+    case = await load_case(connection, asked)
+    if case.booking is None:
+        return Rescheduling(case, Wish(False, lane, None, None, case.staff))  # noqa: FBT003 - nothing is taken
+    terms = case.booking.terms.model_copy(update={"lane": asked.lane})
+    return Rescheduling(case, await load_changed(connection, False, lane, terms, case.staff))  # noqa: FBT003
+
+
+async def load_changed(
+    connection: Connection,
+    taken: bool,  # noqa: FBT001 - as Wish has it
+    lane: Lane | None,
+    terms: Terms,
+    staff: Staff,
+) -> Wish:
+    """What a booking meets if it gets these terms instead of its own."""
+    asked = BookSession(**{name: getattr(terms, name) for name in BookSession.model_fields})
+    weapon_class: str | None = await connection.fetchval(
+        """
+        SELECT weapon_class FROM known_weapon_type WHERE weapon_type = $1
+        """,
+        asked.weapon_type,
+    )
+    clash = await load_clash(connection, asked, asked.booking)
+    return Wish(taken, lane, weapon_class, clash, staff, await load_not_entitled(connection, asked))
+
+
+async def load_share(connection: Connection, asked: AddParticipant | RemoveParticipant) -> ShareCase:
+    await lock_lane_of(connection, asked.booking)
+    case = await load_case(connection, asked)
+    if case.booking is None:
+        return ShareCase(case, None, None, entitled=False)
+    terms = case.booking.terms
+    alone = BookSession(
+        **{name: getattr(terms, name) for name in BookSession.model_fields if name not in {"person", "participants"}},
+        person=asked.participant,
+        participants=(asked.participant,),
+    )
+    clash = await load_clash(connection, alone, asked.booking)
+    not_entitled = await load_not_entitled(connection, alone)
+    return ShareCase(case, await lock_lane(connection, terms.lane), clash, entitled=not not_entitled)
 
 
 async def lock_lane(connection: Connection, lane: str) -> Lane | None:
     row = await connection.fetchrow(
         """
-        SELECT l.lane, l.range, l.discipline, l.weapon_classes, r.time_zone, r.slot_minutes, r.hold_seconds,
-               r.no_show_minutes,
+        SELECT l.lane, l.range, l.discipline, l.weapon_classes, l.capacity, r.time_zone, r.slot_minutes,
+               r.hold_seconds, r.no_show_minutes, r.policy,
                coalesce((
                    SELECT json_agg(json_build_object('weekday', h.weekday, 'opens_minute', h.opens_minute,
                                                      'closes_minute', h.closes_minute))
@@ -126,25 +226,36 @@ async def lock_lane(connection: Connection, lane: str) -> Lane | None:
         slot=timedelta(minutes=row["slot_minutes"]),
         hold=timedelta(seconds=row["hold_seconds"]),
         no_show_after=timedelta(minutes=row["no_show_minutes"]),
+        capacity=row["capacity"],
+        policy=Policy.model_validate_json(row["policy"]),
     )
 
 
-async def load_clash(connection: Connection, asked: BookSession) -> Clash | None:
+async def load_clash(connection: Connection, asked: BookSession, apart_from: UUID) -> Clash | None:
     """Whatever is in the way of the time asked for, even if that is the wrong way round; the lane's comes first."""
     row = await connection.fetchrow(
         """
+        WITH others AS (
+            SELECT b.lane, b.during
+            FROM booking AS b
+            WHERE b.state IN ('held', 'confirmed', 'checked-in', 'in-use') AND b.lane = $1 AND b.booking <> $5
+              AND b.during && tstzrange(least($3::timestamptz, $4), greatest($3, $4::timestamptz))
+            UNION ALL
+            SELECT b.lane, s.during
+            FROM shooter_time AS s JOIN booking AS b USING (booking)
+            WHERE s.person = ANY ($2::uuid[]) AND s.booking <> $5
+              AND s.during && tstzrange(least($3::timestamptz, $4), greatest($3, $4::timestamptz))
+        )
         SELECT lane, lower(during) AS starts_at, upper(during) AS ends_at
-        FROM booking
-        WHERE state IN ('held', 'confirmed', 'checked-in', 'in-use')
-          AND during && tstzrange(least($3::timestamptz, $4), greatest($3, $4::timestamptz))
-          AND (lane = $1 OR person = $2)
+        FROM others
         ORDER BY lane = $1 DESC, during
         LIMIT 1
         """,
         asked.lane,
-        asked.person,
+        [asked.person, *asked.participants],
         asked.starts_at,
         asked.ends_at,
+        apart_from,
     )
     return None if row is None else _clash(row)
 
@@ -164,11 +275,20 @@ async def load_case(connection: Connection, asked: AboutBooking) -> Case:
 
 
 async def load_booking(connection: Connection, asked: AboutBooking) -> Booking | None:
+    return await find_booking(connection, asked.booking)
+
+
+async def find_booking(connection: Connection, booking: UUID) -> Booking | None:
+    """A booking, locked."""
     row = await connection.fetchrow(
         """
         SELECT b.booking, b.command, b.person, b.range, b.lane, b.discipline, b.starts_at, b.ends_at, b.weapon_class,
-               b.weapon_type, b.rounds, b.state, b.held_until, b.no_show_at, b.entitlement_lost_at,
-               r.time_zone, r.early_check_in_minutes,
+               b.weapon_type, b.rounds, b.replaces, b.participants, b.state, b.held_until, b.no_show_at, b.claim,
+               b.entitlement_lost_at,
+               b.total_minor, b.currency, r.time_zone, r.early_check_in_minutes, r.policy,
+               EXISTS (SELECT FROM booking AS n WHERE n.replaces = b.booking AND n.state = 'held') AS being_replaced,
+               EXISTS (SELECT FROM booking AS o WHERE o.booking = b.replaces AND o.state = 'confirmed')
+                   AS replaced_stands,
                ARRAY(SELECT a.service FROM known_agreement AS a WHERE a.booking = b.booking) AS agreed,
                EXISTS (SELECT FROM known_custody AS c WHERE c.booking = b.booking AND c.returned_at IS NULL)
                    AS weapon_out
@@ -176,7 +296,7 @@ async def load_booking(connection: Connection, asked: AboutBooking) -> Booking |
         WHERE b.booking = $1
         FOR NO KEY UPDATE OF b
         """,
-        asked.booking,
+        booking,
     )
     return None if row is None else _booking(row)
 
@@ -185,25 +305,19 @@ async def load_active(connection: Connection, published: EntitlementsPublished) 
     """A person's active bookings: those that depend on what the person may shoot."""
     rows = await connection.fetch(
         """
-        SELECT b.booking, b.command, b.person, b.range, b.lane, b.discipline, b.starts_at, b.ends_at, b.weapon_class,
-               b.weapon_type, b.rounds, b.state, b.held_until, b.no_show_at, b.entitlement_lost_at,
-               r.time_zone, r.early_check_in_minutes,
-               ARRAY(SELECT a.service FROM known_agreement AS a WHERE a.booking = b.booking) AS agreed,
-               EXISTS (SELECT FROM known_custody AS c WHERE c.booking = b.booking AND c.returned_at IS NULL)
-                   AS weapon_out
-        FROM booking AS b JOIN range AS r USING (range)
-        WHERE b.person = $1 AND b.state IN ('held', 'confirmed', 'checked-in', 'in-use')
-        ORDER BY b.booking
-        FOR NO KEY UPDATE OF b
+        SELECT booking FROM booking
+        WHERE person = $1 AND state IN ('held', 'confirmed', 'checked-in', 'in-use')
+        ORDER BY booking
         """,
         published.person,
     )
-    return [_booking(row) for row in rows]
+    found = [await find_booking(connection, row["booking"]) for row in rows]
+    return [one for one in found if one is not None]
 
 
 def _booking(row: Record) -> Booking:
     return Booking(
-        terms=Terms(**{name: row[name] for name in Terms.model_fields}),
+        terms=Terms(**{**{name: row[name] for name in Terms.model_fields}, "participants": tuple(row["participants"])}),
         state=State(row["state"]),
         held_until=row["held_until"],
         no_show_at=row["no_show_at"],
@@ -212,6 +326,12 @@ def _booking(row: Record) -> Booking:
         time_zone=row["time_zone"],
         early_check_in=timedelta(minutes=row["early_check_in_minutes"]),
         entitlement_lost=row["entitlement_lost_at"] is not None,
+        claim=row["claim"],
+        being_replaced=row["being_replaced"],
+        replaced_stands=row["replaced_stands"],
+        total_minor=row["total_minor"],
+        currency=row["currency"],
+        policy=Policy.model_validate_json(row["policy"]),
     )
 
 

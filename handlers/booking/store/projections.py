@@ -159,6 +159,9 @@ async def handover_corrected(connection: Connection, event: HandoverCorrected) -
 
 
 async def invoice_settled(connection: Connection, event: InvoiceSettled) -> None:
+    """The booking's own; a fee's says nothing of the booking."""
+    if event.purpose != "booking":
+        return
     await connection.execute(
         """
         INSERT INTO known_settlement (booking, settled_at) VALUES ($1, $2)

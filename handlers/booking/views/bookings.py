@@ -40,6 +40,9 @@ class BookingView(View):
     started_at: datetime | None
     finished_at: datetime | None
     entitlement_lost_at: datetime | None
+    participants: tuple[UUID, ...]
+    replaces: UUID | None
+    replaced_by: UUID | None
 
 
 class BookingsView(View):
@@ -50,15 +53,15 @@ class BookingsView(View):
 
 
 async def booking(connection: Connection, id_: UUID, *, viewer: UUID, staff: bool) -> BookingView | None:
-    """A booking; other shooters' look as if there were none."""
+    """A booking, for who shoots in it; other shooters' look as if there were none."""
     row = await connection.fetchrow(
         """
         SELECT booking, person, range, lane, discipline, starts_at, ends_at, weapon_class, weapon_type, rounds, state,
                held_until, check_in_from, no_show_at, weapon_out, invoice, total_minor, currency,
                settled_at IS NOT NULL AS paid, refused_by, rule, rule_version, reason, checked_in_at, started_at,
-               finished_at, entitlement_lost_at
+               finished_at, entitlement_lost_at, participants, replaces, replaced_by
         FROM booking.bookings
-        WHERE booking = $1 AND ($3 OR person = $2)
+        WHERE booking = $1 AND ($3 OR person = $2 OR $2 = ANY (participants))
         """,
         id_,
         viewer,
@@ -87,7 +90,7 @@ async def bookings(
         SELECT booking, person, range, lane, discipline, starts_at, ends_at, weapon_class, weapon_type, rounds, state,
                held_until, check_in_from, no_show_at, weapon_out, invoice, total_minor, currency,
                settled_at IS NOT NULL AS paid, refused_by, rule, rule_version, reason, checked_in_at, started_at,
-               finished_at, entitlement_lost_at
+               finished_at, entitlement_lost_at, participants, replaces, replaced_by
         FROM booking.bookings
         WHERE ($7 OR person = $6) AND ($1::uuid IS NULL OR person = $1)
           AND starts_at >= coalesce($2::timestamptz, '-infinity') AND starts_at < coalesce($3::timestamptz, 'infinity')

@@ -9,7 +9,7 @@ from uuid import UUID
 from pydantic import TypeAdapter
 
 from bus.connection import Connection
-from handlers.booking.events import OpeningHours
+from handlers.booking.events import OpeningHours, Policy
 from handlers.booking.views.view import View
 
 OPENING_HOURS = TypeAdapter(tuple[OpeningHours, ...])
@@ -26,6 +26,7 @@ class RangeView(View):
     hold_seconds: int
     early_check_in_minutes: int
     no_show_minutes: int
+    policy: Policy
 
 
 class LaneView(View):
@@ -42,6 +43,7 @@ class LaneView(View):
     state: Literal["free", "held", "booked", "checked-in", "in-use"]
     until: datetime | None
     cease_fire_since: datetime | None
+    capacity: int
 
 
 class TargetView(View):
@@ -70,18 +72,28 @@ async def ranges(connection: Connection) -> list[RangeView]:
     rows = await connection.fetch(
         """
         SELECT range, title, time_zone, opening_hours, slot_minutes, hold_seconds, early_check_in_minutes,
-               no_show_minutes
+               no_show_minutes, policy
         FROM booking.ranges
         ORDER BY range
         """
     )
-    return [RangeView(**{**row, "opening_hours": OPENING_HOURS.validate_json(row["opening_hours"])}) for row in rows]
+    return [
+        RangeView(
+            **{
+                **row,
+                "opening_hours": OPENING_HOURS.validate_json(row["opening_hours"]),
+                "policy": Policy.model_validate_json(row["policy"]),
+            }
+        )
+        for row in rows
+    ]
 
 
 async def lanes(connection: Connection) -> list[LaneView]:
     rows = await connection.fetch(
         """
-        SELECT lane, range, distance_m, discipline, weapon_classes, state, until, cease_fire_since
+        SELECT lane, range, distance_m, discipline, weapon_classes, state, until, cease_fire_since,
+               capacity
         FROM booking.lanes
         ORDER BY range, lane
         """

@@ -103,7 +103,8 @@ async def _now(connection: Connection) -> datetime:
 async def _taken(connection: Connection, within: Span, person: UUID) -> list[Taken]:
     rows = await connection.fetch(
         """
-        SELECT lane, person = $3 AS by_shooter, lower(during) AS starts_at, upper(during) AS ends_at
+        SELECT lane, person = $3 OR $3 = ANY (participants) AS by_shooter,
+               lower(during) AS starts_at, upper(during) AS ends_at
         FROM booking.bookings
         WHERE state IN ('held', 'confirmed', 'checked-in', 'in-use') AND during && tstzrange($1, $2)
         """,

@@ -11,7 +11,7 @@ from bus.errors import Rejected
 from bus.message import Event
 from bus.service import Given
 from handlers.payment.commands import PayRefund, TakePayment
-from handlers.payment.events import InvoiceSettled, PaymentTaken, RefundPaid, RefundProposed
+from handlers.payment.events import InvoiceSettled, PaymentTaken, Purpose, RefundPaid, RefundProposed
 
 ALONE_UP_TO_MINOR: Final = 10_000
 """The largest refund, in the currency's minor unit, that one person pays out alone."""
@@ -36,6 +36,7 @@ class Standing:
     refund_due_minor: int  # less what was refunded already
     proposed_minor: int | None = None  # a large refund that waits for a second person
     proposed_by: UUID | None = None
+    purpose: Purpose = "booking"
 
     @property
     def open_minor(self) -> int:
@@ -98,7 +99,11 @@ def take_payment(standing: Standing | None, asked: TakePayment, given: Given) ->
     )
     if asked.amount_minor < standing.open_minor:
         return [taken]
-    return [taken, InvoiceSettled(invoice=asked.invoice, booking=standing.booking, settled_at=given.at)]
+    return [taken, _settled(asked.invoice, standing, given)]
+
+
+def _settled(invoice: UUID, standing: Standing, given: Given) -> InvoiceSettled:
+    return InvoiceSettled(invoice=invoice, booking=standing.booking, settled_at=given.at, purpose=standing.purpose)
 
 
 def pay_refund(standing: Standing | None, asked: PayRefund, given: Given) -> Sequence[Event]:

@@ -46,6 +46,15 @@ class Issued:
     last_numbers: Mapping[int, int]  # of each year's credit notes
 
 
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """What a fee for a booking meets: the prices that the booking was invoiced at, if it was."""
+
+    prices: PriceList | None
+    open: bool  # it was not invoiced yet
+    last_numbers: Mapping[int, int]
+
+
 def net(lines: tuple[Line, ...]) -> int:
     return sum(line.net_minor for line in lines)
 

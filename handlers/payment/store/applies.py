@@ -86,8 +86,8 @@ async def insert_invoice(connection: Connection, event: InvoiceIssued) -> None:
     await connection.execute(
         """
         INSERT INTO invoice (invoice, booking, person, number, currency, net_minor, tax_minor, total_minor,
-                             price_list_version, issued_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+                             price_list_version, issued_at, purpose)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
         """,
         event.invoice,
         event.booking,
@@ -99,6 +99,7 @@ async def insert_invoice(connection: Connection, event: InvoiceIssued) -> None:
         event.total_minor,
         event.price_list_version,
         event.issued_at,
+        event.purpose,
     )
 
 

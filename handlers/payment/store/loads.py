@@ -11,11 +11,11 @@ from uuid import UUID
 from bus.connection import Connection
 from handlers.armory.events import WeaponReserved
 from handlers.auth.events import LicenceValidated
-from handlers.booking.events import BookingCancelled, BookingRejected
+from handlers.booking.events import BookingCancelled, BookingRejected, CancellationFeeCharged, OvertimeCharged
 from handlers.payment.commands import PayRefund, PublishPriceList, TakePayment
-from handlers.payment.events import Line
+from handlers.payment.events import Line, Purpose
 from handlers.payment.model.desk import Standing
-from handlers.payment.model.invoices import Demand, Invoice, Issued, Series
+from handlers.payment.model.invoices import Demand, Invoice, Issued, Owed, Series
 from handlers.payment.model.prices import PriceList
 
 
@@ -53,7 +53,7 @@ async def load_issued(connection: Connection, fallen: BookingCancelled | Booking
         """
         SELECT i.invoice, i.booking, i.person, i.currency, b.paid_minor
         FROM invoice AS i JOIN balance AS b USING (invoice)
-        WHERE i.booking = $1 AND NOT b.credited
+        WHERE i.booking = $1 AND i.purpose = 'booking' AND NOT b.credited
         FOR UPDATE OF b
         """,
         fallen.booking,
@@ -64,10 +64,37 @@ async def load_issued(connection: Connection, fallen: BookingCancelled | Booking
     return Issued(invoice, await lock_numbers(connection, "credit-note"))
 
 
+async def load_cancellation_fee(connection: Connection, charged: CancellationFeeCharged) -> Owed:
+    return await load_owed(connection, charged.booking, "cancellation-fee")
+
+
+async def load_overtime(connection: Connection, charged: OvertimeCharged) -> Owed:
+    return await load_owed(connection, charged.booking, "overtime")
+
+
+async def load_owed(connection: Connection, booking: UUID, purpose: Purpose) -> Owed:
+    row = await connection.fetchrow(
+        """
+        SELECT p.currency, p.price_list_version AS version, p.tax_permille, p.lane_hour_minor, p.weapon_minor,
+               p.round_minor,
+               EXISTS (SELECT FROM invoice AS o WHERE o.booking = $1 AND o.purpose = $2) AS known
+        FROM invoice AS i JOIN price_list AS p USING (currency, price_list_version)
+        WHERE i.booking = $1 AND i.purpose = 'booking'
+        """,
+        booking,
+        purpose,
+    )
+    if row is None:
+        return Owed(prices=None, open=False, last_numbers={})
+    by_name = {name: json.loads(row[name]) for name in ("weapon_minor", "round_minor")}
+    facts = {name: row[name] for name in ("currency", "version", "tax_permille", "lane_hour_minor")}
+    return Owed(PriceList(**facts, **by_name), not row["known"], await lock_numbers(connection, "invoice"))
+
+
 async def load_standing(connection: Connection, asked: TakePayment | PayRefund) -> Standing | None:
     row = await connection.fetchrow(
         """
-        SELECT i.booking, i.person, i.currency, b.total_minor, b.paid_minor, b.credited,
+        SELECT i.booking, i.person, i.currency, i.purpose, b.total_minor, b.paid_minor, b.credited,
                b.refund_due_minor - b.refunded_minor AS refund_due_minor, b.proposed_minor, b.proposed_by
         FROM invoice AS i JOIN balance AS b USING (invoice)
         WHERE i.invoice = $1
@@ -83,7 +110,7 @@ async def is_open(connection: Connection, booking: UUID) -> bool:
     return await connection.fetchval(  # type: ignore[no-any-return]
         """
         SELECT NOT EXISTS (SELECT FROM known_booking WHERE booking = $1)
-           AND NOT EXISTS (SELECT FROM invoice WHERE booking = $1)
+           AND NOT EXISTS (SELECT FROM invoice WHERE booking = $1 AND purpose = 'booking')
         """,
         booking,
     )

@@ -24,6 +24,7 @@ TABLES = (
     "known_weapon_type",
     "known_entitlement",
     "known_staff",
+    "shooter_time",
     "booking",
     "lane",
     "opening_hours",

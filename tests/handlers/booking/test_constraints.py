@@ -12,18 +12,34 @@ from tests.handlers.booking.examples import ANNA, BEN, BOOKING
 OTHER = UUID(int=0xB01)
 INSERT = """
     INSERT INTO booking (booking, command, person, range, lane, discipline, starts_at, ends_at, during, weapon_class,
-                         rounds, state, held_until, no_show_at)
+                         rounds, state, held_until, no_show_at, claim, participants)
     VALUES ($1, $1, $2, 'hall', $3, 'air-pistol-10m', $5::text::timestamptz, $6::text::timestamptz, $4::text::tstzrange,
-            'air', 0, 'held', '2026-06-01 12:01Z', '2026-06-01 23:00Z')
+            'air', 0, 'held', '2026-06-01 12:01Z', '2026-06-01 23:00Z', $7, '{}')
 """
 START, END, LATER = "2026-06-01 14:00Z", "2026-06-01 15:00Z", "2026-06-01 16:00Z"
 
 
 async def insert(
-    desk: Desk, booking: UUID, shooter: UUID, lane: str, *, starts: str = START, ends: str = END, during: str = ""
+    desk: Desk,
+    booking: UUID,
+    shooter: UUID,
+    lane: str,
+    *,
+    starts: str = START,
+    ends: str = END,
+    during: str = "",
+    claim: UUID | None = None,
 ) -> None:
     during = during or f"[{starts}, {ends})"
-    await desk.connection.execute(INSERT, booking, shooter, lane, during, starts, ends)
+    async with desk.connection.transaction():
+        await desk.connection.execute(INSERT, booking, shooter, lane, during, starts, ends, claim or booking)
+        await desk.connection.execute(
+            "INSERT INTO shooter_time VALUES ($1, $2, $3::text::tstzrange, $4)",
+            booking,
+            shooter,
+            during,
+            claim or booking,
+        )
 
 
 async def begin(desk: Desk, booking: UUID) -> None:
@@ -50,9 +66,25 @@ async def test_bookings_of_a_lane_or_a_shooter_that_overlap(
     await insert(hall, OTHER, shooter, lane, starts=END, ends=LATER)
 
 
+async def test_bookings_of_one_claim_are_in_nobodys_way_but_others(hall: Desk) -> None:
+    await insert(hall, BOOKING, ANNA, "lane-1")
+    await insert(hall, OTHER, ANNA, "lane-1", claim=BOOKING)
+    with pytest.raises(asyncpg.ExclusionViolationError):
+        await insert(hall, UUID(int=0xB02), BEN, "lane-1", claim=UUID(int=0xB02))
+
+
+async def test_a_booking_with_two_that_are_to_take_its_place(hall: Desk) -> None:
+    await insert(hall, BOOKING, ANNA, "lane-1")
+    for number, lane in ((OTHER, "lane-1"), (UUID(int=0xB02), "lane-2")):
+        await insert(hall, number, ANNA, lane, claim=BOOKING)
+    await hall.connection.execute("UPDATE booking SET replaces = $1 WHERE booking = $2", BOOKING, OTHER)
+    with pytest.raises(asyncpg.UniqueViolationError, match="one_replacement_at_a_time"):
+        await hall.connection.execute("UPDATE booking SET replaces = $1 WHERE lane = 'lane-2'", BOOKING)
+
+
 async def test_bookings_that_are_closed_are_in_nobodys_way(hall: Desk) -> None:
     await insert(hall, BOOKING, ANNA, "lane-1")
-    await hall.connection.execute("UPDATE booking SET state = 'cancelled'")
+    await hall.connection.execute("UPDATE booking SET state = 'cancelled'; DELETE FROM shooter_time")
     await insert(hall, OTHER, ANNA, "lane-1")
 
 

@@ -99,8 +99,8 @@ async def test_the_table_itself_refuses_a_gap_in_the_numbers(payment: Hearing, n
         await payment.connection.execute(
             """
             INSERT INTO invoice (invoice, booking, person, number, currency, net_minor, tax_minor, total_minor,
-                                 price_list_version, issued_at)
-            SELECT $1, $1, person, $2, currency, 0, 0, 0, price_list_version, issued_at FROM invoice
+                                 price_list_version, issued_at, purpose)
+            SELECT $1, $1, person, $2, currency, 0, 0, 0, price_list_version, issued_at, purpose FROM invoice
             """,
             booking(2),
             number,
