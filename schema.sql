@@ -1506,9 +1506,20 @@ CREATE TABLE booking.lane (
     discipline     text    NOT NULL,
     weapon_classes text[]  NOT NULL CHECK (weapon_classes <> '{}'),
     target_address text,  -- where the electronic target listens, if there is one
-    capacity       integer NOT NULL CHECK (capacity > 0)  -- how many shoot on it at once
+    capacity       integer NOT NULL CHECK (capacity > 0),  -- how many shoot on it at once
+    calibres       text[]  NOT NULL,  -- that may be fired; none: any
+    most_energy_j  integer CHECK (most_energy_j > 0)  -- at the muzzle, that its backstop holds; none: any
 );
 CREATE INDEX lane_range ON booking.lane (range);
+
+-- Times for which a lane is closed. Whoever closes one holds the lane's row, as whoever books it does.
+CREATE TABLE booking.closure (
+    closure uuid      PRIMARY KEY,
+    lane    text      NOT NULL REFERENCES booking.lane,
+    during  tstzrange NOT NULL CHECK (NOT isempty(during) AND isfinite(lower(during)) AND isfinite(upper(during))),
+    reason  text      NOT NULL
+);
+CREATE INDEX closure_of_lane ON booking.closure USING gist (lane, during);
 
 -- Cease fires; one holds on a range until fire is resumed.
 CREATE TABLE booking.cease_fire (
@@ -1563,6 +1574,9 @@ CREATE TABLE booking.booking (
     replaces      uuid        REFERENCES booking.booking,
     replaced_by   uuid,
     participants  uuid[]      NOT NULL,  -- who shoots on the lane besides the person
+    calibre       text,                  -- of the shooter's own weapon
+    energy_j      integer,
+    taken         tstzrange   NOT NULL,  -- when the lane is taken: `during`, and the buffers before and after
     CONSTRAINT time_is_bounded CHECK (
         isfinite(starts_at) AND isfinite(ends_at) AND starts_at < ends_at AND ends_at - starts_at <= interval '24 hours'),
     CONSTRAINT during_is_a_time CHECK (
@@ -1585,7 +1599,10 @@ CREATE TABLE booking.booking (
              WHEN state = 'cancelled' THEN true ELSE checked_in_at IS NULL END
         AND (started_at IS NOT NULL) = (state IN ('in-use', 'finished'))
         AND (finished_at IS NOT NULL) = (state = 'finished')),
-    CONSTRAINT one_booking_a_lane EXCLUDE USING gist (lane WITH =, during WITH &&, claim WITH <>)
+    CONSTRAINT taken_holds_during CHECK (
+        taken @> during AND NOT lower_inf(taken) AND NOT upper_inf(taken) AND isfinite(lower(taken))
+        AND isfinite(upper(taken)) AND lower_inc(taken) AND NOT upper_inc(taken)),
+    CONSTRAINT one_booking_a_lane EXCLUDE USING gist (lane WITH =, taken WITH &&, claim WITH <>)
         WHERE (state IN ('held', 'confirmed', 'checked-in', 'in-use')),
     CONSTRAINT one_session_a_lane EXCLUDE (lane WITH =) WHERE (state = 'in-use'),
     CONSTRAINT one_session_a_shooter EXCLUDE (person WITH =) WHERE (state = 'in-use')
@@ -1636,6 +1653,12 @@ CREATE TABLE booking.known_weapon_type (
     away         tstzrange[] NOT NULL
 );
 
+-- The calibre of each weapon type, of armory.weapon-type-added.
+CREATE TABLE booking.known_calibre (
+    weapon_type text PRIMARY KEY,
+    calibre     text NOT NULL
+);
+
 -- Which services have said yes to a booking so far, of auth.licence-validated and armory.weapon-reserved.
 CREATE TABLE booking.known_agreement (
     booking uuid NOT NULL,
@@ -1676,7 +1699,8 @@ SELECT l.lane, l.range, l.distance_m, l.discipline, l.weapon_classes,
        CASE WHEN present.state IS NULL THEN 'free' WHEN present.state = 'confirmed' THEN 'booked' ELSE present.state END
            AS state,
        CASE WHEN present.state IS NULL THEN next.starts_at ELSE present.ends_at END AS until,
-       ceased.ordered_at AS cease_fire_since, l.capacity
+       ceased.ordered_at AS cease_fire_since, l.capacity, l.calibres,
+       l.most_energy_j
 FROM booking.lane AS l
 LEFT JOIN LATERAL (
     SELECT b.state, b.ends_at
@@ -1711,7 +1735,7 @@ SELECT b.booking, b.person, b.range, b.lane, b.discipline, b.starts_at, b.ends_a
        b.invoice, b.total_minor, b.currency, s.settled_at, b.refused_by, b.rule, b.rule_version, b.reason,
        b.checked_in_at, b.started_at, b.finished_at,
        EXISTS (SELECT FROM booking.known_custody AS c WHERE c.booking = b.booking AND c.returned_at IS NULL) AS weapon_out,
-       b.entitlement_lost_at, b.participants, b.replaces, b.replaced_by
+       b.entitlement_lost_at, b.participants, b.replaces, b.replaced_by, b.taken
 FROM booking.booking AS b
 JOIN booking.range AS r USING (range)
 LEFT JOIN booking.known_settlement AS s USING (booking);
@@ -1743,17 +1767,21 @@ CREATE VIEW booking.entitlements AS
 SELECT e.person, e.weapon_class, e.during, e.expiry_foreseen FROM booking.known_entitlement AS e;
 
 CREATE VIEW booking.weapon_types AS
-SELECT t.weapon_type, t.weapon_class, t.title, t.units FROM booking.known_weapon_type AS t;
+SELECT t.weapon_type, t.weapon_class, t.title, t.units, c.calibre
+FROM booking.known_weapon_type AS t LEFT JOIN booking.known_calibre AS c USING (weapon_type);
+
+CREATE VIEW booking.closures AS
+SELECT c.closure, c.lane, c.during, c.reason FROM booking.closure AS c;
 
 GRANT USAGE ON SCHEMA booking TO firingline_booking, firingline_gateway;
 GRANT SELECT, INSERT, UPDATE, DELETE ON
     booking.range, booking.opening_hours, booking.lane, booking.booking, booking.known_staff, booking.known_entitlement,
     booking.known_weapon_type, booking.known_agreement, booking.known_custody, booking.known_settlement,
-    booking.cease_fire, booking.shooter_time
+    booking.cease_fire, booking.shooter_time, booking.closure, booking.known_calibre
 TO firingline_booking;
 GRANT SELECT ON
     booking.ranges, booking.lanes, booking.targets, booking.bookings, booking.entitlements, booking.weapon_types,
-    booking.weapons_taken, booking.cease_fires
+    booking.weapons_taken, booking.cease_fires, booking.closures
 TO firingline_gateway;
 
 -- Armory ------------------------------------------------------------------------------------------------

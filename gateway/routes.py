@@ -25,7 +25,7 @@ from handlers.auth.endpoint import answers, bodies
 from handlers.auth.events import Role
 from handlers.booking import commands as booking
 from handlers.booking.views.bookings import BookingsView, BookingView
-from handlers.booking.views.lanes import CeaseFireView, LaneView, RangeView
+from handlers.booking.views.lanes import CeaseFireView, ClosureView, LaneView, RangeView
 from handlers.booking.views.slots import SlotsView
 from handlers.payment import commands as payment
 from handlers.payment import views as payment_views
@@ -127,6 +127,13 @@ BOOKINGS: Final = (
     ),
     shows("/v1/lanes", read.all_lanes, Listing[LaneView], ANYBODY, of="booking"),
     asks("PUT", "/v1/lanes/{lane}", booking.OpenLane, only("admin")),
+    asks(
+        "POST", "/v1/lanes/{lane}/closures", booking.CloseLane, only("admin"),
+        makes="closure", result="/v1/lanes/{lane}/closures",
+    ),
+    asks("POST", "/v1/lanes/{lane}/closures/{closure}/end", booking.ReopenLane, only("admin"),
+         result="/v1/lanes/{lane}/closures"),
+    shows("/v1/lanes/{lane}/closures", read.closures, Listing[ClosureView], ANYBODY, of="booking"),
     Route("GET", "/v1/lanes/{lane}/live", Follows(), own_rows),
     Route("GET", "/v1/board", ShowsBoard(), PUBLIC),
     shows("/v1/slots", read.free_slots, SlotsView, own_rows, query=read.SlotsQuery, of="booking"),

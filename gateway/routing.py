@@ -28,6 +28,7 @@ PATH_PARAMETERS: Final[Mapping[str, TypeAdapter[Any]]] = {
     "session": _ID,
     "command": _ID,
     "report": _ID,
+    "closure": _ID,
     "range": _CODE,
     "lane": _CODE,
     "weapon_type": _CODE,

@@ -125,6 +125,11 @@ async def cease_fires(look: Look[Query]) -> Listing[lanes.CeaseFireView]:
     return Listing(items=tuple(found))
 
 
+async def closures(look: Look[Query]) -> Listing[lanes.ClosureView]:
+    """List when a lane is closed from now on."""
+    return Listing(items=tuple(await lanes.closures(look.connection, look.path["lane"], most=MOST_ITEMS)))
+
+
 async def free_slots(look: Look[SlotsQuery]) -> slots.SlotsView | None:
     """Show what a shooter can book on a day: free lanes and times, and the weapons that are allowed and there."""
     person = _person(look, look.query.person)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Annotated
 from uuid import UUID
 
 from pydantic import Field
 
 from bus.fields import Code, Moment, Rounds, Text
 from bus.message import Command
-from handlers.booking.events import CeaseFireReason, OpeningHours, Policy
+from handlers.booking.events import CeaseFireReason, ClosureReason, OpeningHours, Policy
+
+Calibre = Annotated[Text, Field(max_length=40)]
+"""What fits a barrel, as it is written on the box: `4.5 mm`, `.22 LR`."""
 
 
 class SetUpRange(Command, name="booking.set-up-range", stream="range:{range}"):
@@ -35,6 +39,27 @@ class OpenLane(Command, name="booking.open-lane", stream="lane:{lane}"):
     weapon_classes: tuple[Code, ...] = Field(min_length=1, max_length=20)
     target_address: Text | None = None
     capacity: int = Field(default=1, ge=1, le=20, description="how many shoot on it at once")
+    calibres: tuple[Calibre, ...] = Field(default=(), max_length=50, description="that may be fired; none: any")
+    most_energy_j: int | None = Field(
+        default=None, ge=1, le=50_000, description="at the muzzle, that its backstop holds; none: any"
+    )
+
+
+class CloseLane(Command, name="booking.close-lane", stream="lane:{lane}"):
+    """Close a lane for a time in which nothing is booked on it."""
+
+    closure: UUID
+    lane: Code
+    starts_at: Moment
+    ends_at: Moment
+    reason: ClosureReason
+
+
+class ReopenLane(Command, name="booking.reopen-lane", stream="lane:{lane}"):
+    """End a closure of a lane."""
+
+    lane: Code
+    closure: UUID
 
 
 class CeaseFire(Command, name="booking.cease-fire", stream="range:{range}", urgent=True):
@@ -64,6 +89,8 @@ class BookSession(Command, name="booking.book-session", stream="booking:{booking
     participants: tuple[UUID, ...] = Field(
         default=(), max_length=19, description="who shoots on the lane besides the person"
     )
+    calibre: Calibre | None = Field(default=None, description="of one's own weapon, where the lane is limited")
+    energy_j: int | None = Field(default=None, ge=1, le=50_000, description="of its cartridges at the muzzle")
 
 
 class CancelBooking(Command, name="booking.cancel-booking", stream="booking:{booking}", about="booking"):

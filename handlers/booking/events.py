@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Literal
 from uuid import UUID
 
@@ -34,11 +35,54 @@ class CancellationFee(BaseModel):
     permille: int = Field(ge=1, le=1000, description="of the booking's price")
 
 
-class Policy(BaseModel):
-    """The range's house rules for bookings."""
+class OpenSpan(BaseModel):
+    """A span of one day in which the range is open, in minutes of the range's clock since midnight."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
+    opens_minute: int = Field(ge=0, le=1439)
+    closes_minute: int = Field(ge=1, le=1440)
+
+
+class DayException(BaseModel):
+    """A day that is unlike its weekday; without a span the range is closed."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+    day: date
+    open: tuple[OpenSpan, ...] = Field(default=(), max_length=3)
+
+
+class Holidays(BaseModel):
+    """The public holidays of a country or a part of it, and when the range is open on them: never, if no span says."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+    country: str = Field(pattern=r"^[A-Z]{2}$", description="ISO 3166-1, like `DE`")
+    subdivision: str | None = Field(
+        default=None, pattern=r"^[A-Z0-9]{1,3}$", description="the part of ISO 3166-2 after the dash, like `BY`"
+    )
+    open: tuple[OpenSpan, ...] = Field(default=(), max_length=3)
+
+
+class Policy(BaseModel):
+    """The range's house rules for bookings. Days are of the range's time zone."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+    exceptions: tuple[DayException, ...] = Field(
+        default=(), max_length=366, description="these days, whatever weekday or holiday they are"
+    )
+    holidays: Holidays | None = None
+    buffer_before_minutes: int = Field(default=0, ge=0, le=240, description="a lane is taken so long before a booking")
+    buffer_after_minutes: int = Field(default=0, ge=0, le=240, description="and so long after it")
+    minimum_notice_minutes: int = Field(
+        default=0, ge=0, le=60 * 24 * 60, description="how long before its begin a time must be booked; not by staff"
+    )
+    horizon_days: int = Field(default=366, ge=1, le=366, description="how far ahead a time can be booked")
+    last_start_minutes: int = Field(
+        default=0, ge=0, le=720, description="how long before closing a session must begin at the latest"
+    )
     cancellation_fees: tuple[CancellationFee, ...] = Field(
         default=(), max_length=10, description="the dearest that the notice falls short of applies; none: it is free"
     )
@@ -65,6 +109,12 @@ class Terms(BaseModel):
     rounds: Rounds
     replaces: UUID | None = Field(default=None, description="the booking that gives way once this one is confirmed")
     participants: tuple[UUID, ...] = Field(default=(), description="who shoots on the lane besides the person")
+    calibre: Text | None = Field(default=None, description="of the shooter's own weapon, as was said")
+    energy_j: int | None = Field(default=None, description="of its cartridges at the muzzle, as was said")
+
+
+ClosureReason = Literal["maintenance", "damage", "inspection", "event", "training", "other"]
+"""Why a lane is closed."""
 
 
 class RangeSetUp(Event, name="booking.range-set-up", stream="range:{range}"):
@@ -91,6 +141,27 @@ class LaneOpened(Event, name="booking.lane-opened", stream="lane:{lane}"):
     weapon_classes: tuple[Code, ...]
     target_address: Text | None
     capacity: int = 1
+    calibres: tuple[Text, ...] = ()
+    most_energy_j: int | None = None
+
+
+class LaneClosed(Event, name="booking.lane-closed", stream="lane:{lane}"):
+    """A lane cannot be booked for a time."""
+
+    closure: UUID
+    lane: Code
+    starts_at: Moment
+    ends_at: Moment
+    reason: ClosureReason
+    closed_by: Text
+
+
+class LaneReopened(Event, name="booking.lane-reopened", stream="lane:{lane}"):
+    """A closure of a lane is over, or does not take place."""
+
+    closure: UUID
+    lane: Code
+    reopened_by: Text
 
 
 CeaseFireReason = Literal["person-on-the-range", "injury", "malfunction", "unsafe-handling", "alarm", "other"]
@@ -127,6 +198,8 @@ class LaneHeld(Event, name="booking.lane-held", stream="booking:{booking}"):
     claim: UUID | None = Field(
         default=None, description="bookings of one claim are in nobody's way but others'; none: its own"
     )
+    taken_from: Moment | None = Field(default=None, description="since when the lane is taken; none: from the begin")
+    taken_until: Moment | None = Field(default=None, description="until when it is taken; none: to the end")
 
 
 class BookingConfirmed(Event, name="booking.booking-confirmed", stream="booking:{booking}", concludes="command"):

@@ -9,6 +9,7 @@ from handlers.armory.events import (
     WeaponRefused,
     WeaponReserved,
     WeaponReturned,
+    WeaponTypeAdded,
     WeaponTypeStocked,
 )
 from handlers.auth.events import (
@@ -32,6 +33,8 @@ def service() -> Service:
         hears=[
             Hears(commands.SetUpRange, loads.load_range_case, ranges.set_up_range),
             Hears(commands.OpenLane, loads.load_range_case, ranges.open_lane),
+            Hears(commands.CloseLane, loads.load_closing, ranges.close_lane),
+            Hears(commands.ReopenLane, loads.load_closing, ranges.reopen_lane),
             Hears(commands.CeaseFire, loads.load_firing, cease_fires.cease_fire),
             Hears(commands.ResumeFire, loads.load_firing, cease_fires.resume_fire),
             Hears(commands.BookSession, loads.load_wish, bookings.book_session, leaves_open=True),
@@ -55,6 +58,8 @@ def service() -> Service:
         says=[
             events.RangeSetUp,
             events.LaneOpened,
+            events.LaneClosed,
+            events.LaneReopened,
             events.CeaseFireOrdered,
             events.FireResumed,
             events.LaneHeld,
@@ -76,6 +81,8 @@ def service() -> Service:
         applies={
             events.RangeSetUp: applies.range_set_up,
             events.LaneOpened: applies.lane_opened,
+            events.LaneClosed: applies.lane_closed,
+            events.LaneReopened: applies.lane_reopened,
             events.CeaseFireOrdered: applies.cease_fire_ordered,
             events.FireResumed: applies.fire_resumed,
             events.LaneHeld: applies.lane_held,
@@ -95,6 +102,7 @@ def service() -> Service:
             EntitlementsPublished: projections.entitlements_published,
             ExpiryForeseen: projections.expiry_foreseen,
             LicenceValidated: projections.licence_validated,
+            WeaponTypeAdded: projections.weapon_type_added,
             WeaponTypeStocked: projections.weapon_type_stocked,
             WeaponReserved: projections.weapon_reserved,
             WeaponIssued: projections.weapon_issued,

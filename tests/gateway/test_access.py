@@ -29,6 +29,8 @@ CODES = {"range": "club", "lane": "lane-1", "weapon_type": "air-pistol", "device
 ONLY = {
     "PUT /v1/ranges/{range}": "admin",
     "PUT /v1/lanes/{lane}": "admin",
+    "POST /v1/lanes/{lane}/closures": "admin",
+    "POST /v1/lanes/{lane}/closures/{closure}/end": "admin",
     "POST /v1/ranges/{range}/cease-fire": "admin armourer cashier instructor",
     "POST /v1/ranges/{range}/resume-fire": "admin instructor",
     "GET /v1/ranges/{range}/cease-fires": "admin armourer cashier instructor",

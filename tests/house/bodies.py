@@ -1,7 +1,7 @@
 """Bodies that a message's schema allows, for Hypothesis to draw."""
 
 import string
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 from hypothesis import strategies as st
@@ -51,6 +51,8 @@ def _texts(schema: dict[str, Any]) -> st.SearchStrategy[str]:
         return st.from_regex(schema["pattern"], fullmatch=True, alphabet=st.characters(codec="ascii"))
     if schema.get("format") == "uuid":
         return st.uuids().map(str)
+    if schema.get("format") == "date":
+        return st.dates().map(date.isoformat)
     if schema.get("format") == "date-time":
         earliest, latest = (
             datetime.fromisoformat(schema.get(key, otherwise)).replace(tzinfo=None)

@@ -20,20 +20,25 @@ from handlers.booking.events import (
     NoShowReleased,
     Terms,
 )
-from handlers.booking.model.hours import Span, is_open, is_whole_slots, open_spans_around
+from handlers.booking.model.hours import Span, closing_after, is_open, is_whole_slots, open_spans_around
 from handlers.booking.model.rules import (
     AskedBefore,
     BeingRescheduled,
     BookingUnknown,
+    CalibreNotOnLane,
+    CalibreNotSaid,
     CancelledWhileHeld,
     CapacityExceeded,
     EndsBeforeStart,
+    EnergyNotSaid,
     HoldAlreadyAnswered,
     HoldExpired,
+    LaneIsClosed,
     LaneNotForClass,
     LaneUnknown,
     NotForOthers,
     NothingToRelease,
+    NoticeTooShort,
     NotWholeSlots,
     OnlyStaffWaivesFees,
     ParticipantNotEntitled,
@@ -41,20 +46,21 @@ from handlers.booking.model.rules import (
     RangeClosed,
     ShooterElsewhere,
     SlotTaken,
+    StartsTooLate,
     TimePast,
     TooFarAhead,
     TooLateToCancel,
     TooLong,
+    TooMuchEnergy,
     WeaponStillOut,
     WeaponTypeOfOtherClass,
     WeaponTypeUnknown,
 )
-from handlers.booking.model.states import STAFF, Booking, Case, Clash, Lane, State, Wish, shown
+from handlers.booking.model.states import STAFF, Booking, Case, Clash, Lane, Staff, State, Wish, shown
 
 Service = Literal["auth", "booking", "armory", "payment"]
 
 LONGEST: Final = timedelta(hours=8)
-FARTHEST: Final = timedelta(days=366)
 SPOKEN: Final = {
     "auth": "the licence check (auth)",
     "armory": "the armoury (armory)",
@@ -83,9 +89,9 @@ def hold(wish: Wish, command: BookSession, given: Given, replaced: Booking | Non
     lane = wish.lane
     if lane is None:
         raise LaneUnknown(lane=command.lane)
-    check_weapon(wish.weapon_class, lane, command)
+    check_weapon(wish, lane, command)
     _check_participants(wish, lane, command)
-    _check_time(lane, command, given)
+    _check_time(wish.staff, lane, command, given)
     check_free(wish.clash, lane)
     no_show_at = command.starts_at + lane.no_show_after
     # A shooter whose booking is still unanswered cannot be called missing, on the old booking neither.
@@ -106,7 +112,10 @@ def hold(wish: Wish, command: BookSession, given: Given, replaced: Booking | Non
         rounds=command.rounds,
         replaces=None if replaced is None else replaced.terms.booking,
         participants=command.participants,
+        calibre=command.calibre,
+        energy_j=command.energy_j,
     )
+    taken = lane.taken(Span(command.starts_at, command.ends_at))
     return [
         LaneHeld(
             booking=command.booking,
@@ -114,15 +123,19 @@ def hold(wish: Wish, command: BookSession, given: Given, replaced: Booking | Non
             held_until=held_until,
             no_show_at=no_show_at,
             claim=None if replaced is None else replaced.claim or replaced.terms.booking,
+            taken_from=taken.starts_at if taken.starts_at < command.starts_at else None,
+            taken_until=taken.ends_at if taken.ends_at > command.ends_at else None,
         ),
         Schedule(hold_key(command.booking), held_until, ExpireHold(booking=command.booking)),
     ]
 
 
-def check_weapon(weapon_class: str | None, lane: Lane, command: BookSession) -> None:
+def check_weapon(wish: Wish, lane: Lane, command: BookSession) -> None:
+    weapon_class = wish.weapon_class
     if command.weapon_class not in lane.weapon_classes:
         raise LaneNotForClass(weapon_class=command.weapon_class, lane=lane.lane)
     if command.weapon_type is None:
+        _check_own_weapon(lane, command)
         return
     if weapon_class is None:
         raise WeaponTypeUnknown(weapon_type=command.weapon_type)
@@ -130,6 +143,23 @@ def check_weapon(weapon_class: str | None, lane: Lane, command: BookSession) -> 
         raise WeaponTypeOfOtherClass(
             weapon_type=command.weapon_type, weapon_class=weapon_class, asked=command.weapon_class
         )
+    if lane.calibres and wish.calibre not in lane.calibres:
+        calibres = ", ".join(sorted(lane.calibres))
+        raise CalibreNotOnLane(calibre=wish.calibre or command.weapon_type, lane=lane.lane, calibres=calibres)
+
+
+def _check_own_weapon(lane: Lane, command: BookSession) -> None:
+    if lane.calibres:
+        if command.calibre is None:
+            raise CalibreNotSaid(lane=lane.lane)
+        if command.calibre not in lane.calibres:
+            calibres = ", ".join(sorted(lane.calibres))
+            raise CalibreNotOnLane(calibre=command.calibre, lane=lane.lane, calibres=calibres)
+    if lane.most_energy_j is not None:
+        if command.energy_j is None:
+            raise EnergyNotSaid(lane=lane.lane, most_energy_j=lane.most_energy_j)
+        if command.energy_j > lane.most_energy_j:
+            raise TooMuchEnergy(energy_j=command.energy_j, lane=lane.lane, most_energy_j=lane.most_energy_j)
 
 
 def _check_participants(wish: Wish, lane: Lane, command: BookSession) -> None:
@@ -143,27 +173,36 @@ def _check_participants(wish: Wish, lane: Lane, command: BookSession) -> None:
             raise ParticipantNotEntitled(participant=participant, weapon_class=command.weapon_class)
 
 
-def _check_time(lane: Lane, command: BookSession, given: Given) -> None:
+def _check_time(staff: Staff, lane: Lane, command: BookSession, given: Given) -> None:
     asked = Span(command.starts_at, command.ends_at)
     if asked.ends_at <= asked.starts_at:
         raise EndsBeforeStart
     if asked.starts_at < given.at:
         raise TimePast(starts=shown(asked.starts_at, lane.zone))
-    if asked.starts_at > given.at + FARTHEST:
-        raise TooFarAhead(days=FARTHEST.days)
+    policy = lane.policy
+    notice = timedelta(minutes=policy.minimum_notice_minutes)
+    if asked.starts_at < given.asked_at + notice and not staff.asked_by(STAFF, given):
+        raise NoticeTooShort(minutes=policy.minimum_notice_minutes)
+    if asked.starts_at > given.at + timedelta(days=policy.horizon_days):
+        raise TooFarAhead(days=policy.horizon_days)
     if asked.ends_at - asked.starts_at > LONGEST:
         raise TooLong(hours=LONGEST // timedelta(hours=1))
-    spans = open_spans_around(lane.opening_hours, lane.zone, asked)
+    spans = open_spans_around(lane.opening_hours, lane.zone, asked, policy)
     if not is_open(spans, asked):
         raise RangeClosed(starts=shown(asked.starts_at, lane.zone), ends=shown(asked.ends_at, lane.zone))
     if not is_whole_slots(spans, lane.slot, asked):
         raise NotWholeSlots(minutes=lane.slot // timedelta(minutes=1))
+    latest = closing_after(spans, asked.starts_at) - timedelta(minutes=policy.last_start_minutes)
+    if asked.starts_at > latest:
+        raise StartsTooLate(minutes=policy.last_start_minutes, latest=shown(latest, lane.zone))
 
 
 def check_free(clash: Clash | None, lane: Lane) -> None:
     if clash is None:
         return
     starts, ends = (shown(moment, lane.zone) for moment in clash.during)
+    if clash.closed:
+        raise LaneIsClosed(lane=clash.lane, starts=starts, ends=ends)
     if clash.lane == lane.lane:
         raise SlotTaken(lane=lane.lane, starts=starts, ends=ends)
     raise ShooterElsewhere(lane=clash.lane, starts=starts, ends=ends)

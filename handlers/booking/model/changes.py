@@ -58,6 +58,8 @@ def reschedule_booking(asked: Rescheduling, command: RescheduleBooking, given: G
         weapon_type=terms.weapon_type,
         rounds=terms.rounds,
         participants=terms.participants,
+        calibre=terms.calibre,
+        energy_j=terms.energy_j,
     )
     return hold(asked.wish, wished, given, booking)
 
@@ -113,7 +115,7 @@ def transfer_booking(asked: Rescheduling, command: TransferBooking, given: Given
     if shooters > lane.capacity:
         raise CapacityExceeded(lane=lane.lane, capacity=lane.capacity, asked=shooters)
     asked_for = {name: getattr(terms, name) for name in BookSession.model_fields}
-    check_weapon(asked.wish.weapon_class, lane, BookSession(**asked_for))
+    check_weapon(asked.wish, lane, BookSession(**asked_for))
     check_free(asked.wish.clash, lane)
     return [
         BookingTransferred(

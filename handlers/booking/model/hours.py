@@ -9,10 +9,16 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, time, timedelta
-from typing import NamedTuple
+from functools import lru_cache
+from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
-from handlers.booking.events import OpeningHours
+from holidays import country_holidays
+
+from handlers.booking.events import Holidays, OpeningHours, Policy
+
+YEARS_REMEMBERED: Final = 64
+NO_EXCEPTIONS: Final = Policy()
 
 
 class Span(NamedTuple):
@@ -39,29 +45,61 @@ def moment_of(zone: ZoneInfo, day: date, minute: int) -> datetime:
     return datetime.fromtimestamp(seconds.start + changed, UTC)
 
 
-def open_spans(hours: Iterable[OpeningHours], zone: ZoneInfo, day: date) -> list[Span]:
+@lru_cache(YEARS_REMEMBERED)
+def holidays_of(country: str, subdivision: str | None, year: int) -> frozenset[date]:
+    """The public holidays of a year. Raises NotImplementedError for what has none that are known."""
+    return frozenset(country_holidays(country, subdiv=subdivision, years=year))
+
+
+def is_holiday(holidays: Holidays, day: date) -> bool:
+    return day in holidays_of(holidays.country, holidays.subdivision, day.year)
+
+
+def minutes_open(hours: Iterable[OpeningHours], policy: Policy, day: date) -> list[tuple[int, int]]:
+    """When the clocks of the range say it is open that day: its exceptions come first, then holidays, then weekdays."""
+    exception = next((one for one in policy.exceptions if one.day == day), None)
+    if exception is not None:
+        return [(span.opens_minute, span.closes_minute) for span in exception.open]
+    if policy.holidays is not None and is_holiday(policy.holidays, day):
+        return [(span.opens_minute, span.closes_minute) for span in policy.holidays.open]
+    return [(span.opens_minute, span.closes_minute) for span in hours if span.weekday == day.isoweekday()]
+
+
+def open_spans(hours: Iterable[OpeningHours], zone: ZoneInfo, day: date, policy: Policy = NO_EXCEPTIONS) -> list[Span]:
     """The times of a local day at which the range is open, in order."""
     spans = (
-        Span(moment_of(zone, day, span.opens_minute), moment_of(zone, day, span.closes_minute))
-        for span in hours
-        if span.weekday == day.isoweekday()
+        Span(moment_of(zone, day, opens), moment_of(zone, day, closes))
+        for opens, closes in minutes_open(hours, policy, day)
     )
     return sorted(span for span in spans if span.starts_at < span.ends_at)
 
 
-def open_spans_around(hours: Sequence[OpeningHours], zone: ZoneInfo, asked: Span) -> list[Span]:
+def open_spans_around(
+    hours: Sequence[OpeningHours], zone: ZoneInfo, asked: Span, policy: Policy = NO_EXCEPTIONS
+) -> list[Span]:
     """The open spans of all local days that the time asked for touches, and of the days beside them."""
     first = asked.starts_at.astimezone(zone).date() - timedelta(days=1)
     last = asked.ends_at.astimezone(zone).date() + timedelta(days=1)
     days = (first + timedelta(days=n) for n in range((last - first).days + 1))
-    return [span for day in days for span in open_spans(hours, zone, day)]
+    return [span for day in days for span in open_spans(hours, zone, day, policy)]
 
 
-def slots_of(hours: Iterable[OpeningHours], zone: ZoneInfo, slot: timedelta, day: date) -> list[Span]:
+def closing_after(spans: Iterable[Span], moment: datetime) -> datetime:
+    """When the range that is open at a moment closes; spans that touch, as at midnight, count as one."""
+    reached = moment
+    for span in spans:
+        if span.starts_at <= reached < span.ends_at:
+            reached = span.ends_at
+    return reached
+
+
+def slots_of(
+    hours: Iterable[OpeningHours], zone: ZoneInfo, slot: timedelta, day: date, policy: Policy = NO_EXCEPTIONS
+) -> list[Span]:
     """The slots of a local day, in order. What is left at a span's end is no slot."""
     return [
         Span(span.starts_at + n * slot, span.starts_at + (n + 1) * slot)
-        for span in open_spans(hours, zone, day)
+        for span in open_spans(hours, zone, day, policy)
         for n in range((span.ends_at - span.starts_at) // slot)
     ]
 

@@ -21,6 +21,14 @@ class OpeningHoursOverlap(Rejected):
     """Two spans of the opening hours overlap on weekday {weekday}."""
 
 
+class HolidaysUnknown(Rejected):
+    """No public holidays of {country} are known."""
+
+
+class DayNamedTwice(Rejected):
+    """{day} has two exceptions."""
+
+
 class RangeUnknown(Rejected):
     """There is no range called {range}."""
 
@@ -75,6 +83,42 @@ class TooFarAhead(Rejected):
 
 class TooLong(Rejected):
     """A booking lasts {hours} hours at most."""
+
+
+class NoticeTooShort(Rejected):
+    """This range is booked {minutes} minutes ahead at least; ask its staff."""
+
+
+class StartsTooLate(Rejected):
+    """Sessions begin {minutes} minutes before closing at the latest; that day at {latest}."""
+
+
+class CalibreNotSaid(Rejected):
+    """Lane {lane} is limited to some calibres: say which one your weapon has."""
+
+
+class CalibreNotOnLane(Rejected):
+    """{calibre} is not fired on lane {lane}; these are: {calibres}."""
+
+
+class EnergyNotSaid(Rejected):
+    """Lane {lane} holds {most_energy_j} J at most: say what your cartridges have at the muzzle."""
+
+
+class TooMuchEnergy(Rejected):
+    """{energy_j} J are too much for lane {lane}, which holds {most_energy_j} J."""
+
+
+class LaneIsClosed(Rejected):
+    """Lane {lane} is closed from {starts} to {ends}."""
+
+
+class ClosureUnknown(Rejected):
+    """Lane {lane} has no such closure."""
+
+
+class ClosureMeetsBooking(Rejected):
+    """Lane {lane} is booked from {starts} to {ends}; that booking must be moved first."""
 
 
 class RangeClosed(Rejected):

@@ -65,7 +65,16 @@ class Lane:
     hold: timedelta
     no_show_after: timedelta
     capacity: int = 1
+    calibres: frozenset[str] = frozenset()  # none: any
+    most_energy_j: int | None = None
     policy: Policy = PLAIN
+
+    def taken(self, asked: Span) -> Span:
+        """When a booking takes the lane: its time, and the buffers before and after."""
+        before, after = (
+            timedelta(minutes=one) for one in (self.policy.buffer_before_minutes, self.policy.buffer_after_minutes)
+        )
+        return Span(asked.starts_at - before, asked.ends_at + after)
 
     @property
     def zone(self) -> ZoneInfo:
@@ -74,10 +83,11 @@ class Lane:
 
 @dataclass(frozen=True, slots=True)
 class Clash:
-    """An active booking of the same lane, or of the same shooter on another."""
+    """An active booking of the same lane, or of the same shooter on another; or a time for which the lane is closed."""
 
     lane: str
     during: Span
+    closed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +100,17 @@ class Wish:
     clash: Clash | None
     staff: Staff
     not_entitled: frozenset[UUID] = frozenset()  # of the participants: who may not shoot that then
+    calibre: str | None = None  # of the weapon type asked for, if the armory has told
+
+
+@dataclass(frozen=True, slots=True)
+class ClosingCase:
+    """All that closing a lane and opening it again is decided on."""
+
+    time_zone: str | None  # none: there is no such lane
+    met: Span | None  # a booking of the lane in the time asked for
+    closures: frozenset[UUID]
+    staff: Staff
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,10 @@ from handlers.booking.events import (
     CeaseFireOrdered,
     EntitlementLost,
     FireResumed,
+    LaneClosed,
     LaneHeld,
     LaneOpened,
+    LaneReopened,
     NoShowReleased,
     ParticipantAdded,
     ParticipantRemoved,
@@ -79,12 +81,13 @@ async def put_opening_hours(connection: Connection, event: RangeSetUp) -> None:
 async def lane_opened(connection: Connection, event: LaneOpened) -> None:
     await connection.execute(
         """
-        INSERT INTO lane (lane, range, distance_m, discipline, weapon_classes, target_address, capacity)
-        VALUES ($1, $2, $3, $4, $5, $6, $7)
+        INSERT INTO lane (lane, range, distance_m, discipline, weapon_classes, target_address, capacity,
+                          calibres, most_energy_j)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
         ON CONFLICT (lane) DO UPDATE
         SET distance_m = excluded.distance_m, discipline = excluded.discipline,
             weapon_classes = excluded.weapon_classes, target_address = excluded.target_address,
-            capacity = excluded.capacity
+            capacity = excluded.capacity, calibres = excluded.calibres, most_energy_j = excluded.most_energy_j
         """,
         event.lane,
         event.range,
@@ -93,6 +96,30 @@ async def lane_opened(connection: Connection, event: LaneOpened) -> None:
         event.weapon_classes,
         event.target_address,
         event.capacity,
+        event.calibres,
+        event.most_energy_j,
+    )
+
+
+async def lane_closed(connection: Connection, event: LaneClosed) -> None:
+    await connection.execute(
+        """
+        INSERT INTO closure (closure, lane, during, reason) VALUES ($1, $2, tstzrange($3, $4), $5)
+        """,
+        event.closure,
+        event.lane,
+        event.starts_at,
+        event.ends_at,
+        event.reason,
+    )
+
+
+async def lane_reopened(connection: Connection, event: LaneReopened) -> None:
+    await connection.execute(
+        """
+        DELETE FROM closure WHERE closure = $1
+        """,
+        event.closure,
     )
 
 
@@ -146,8 +173,9 @@ async def put_booking(connection: Connection, event: LaneHeld) -> None:
         """
         INSERT INTO booking (booking, command, person, range, lane, discipline, starts_at, ends_at, during,
                              weapon_class, weapon_type, rounds, state, held_until, no_show_at, claim, replaces,
-                             participants)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, tstzrange($7, $8), $9, $10, $11, 'held', $12, $13, $14, $15, $16)
+                             participants, calibre, energy_j, taken)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, tstzrange($7, $8), $9, $10, $11, 'held', $12, $13, $14, $15, $16, $17,
+                $18, tstzrange($19, $20))
         """,
         event.booking,
         terms.command,
@@ -165,6 +193,10 @@ async def put_booking(connection: Connection, event: LaneHeld) -> None:
         event.claim or event.booking,
         terms.replaces,
         terms.participants,
+        terms.calibre,
+        terms.energy_j,
+        event.taken_from or terms.starts_at,
+        event.taken_until or terms.ends_at,
     )
 
 
@@ -295,7 +327,8 @@ async def session_started(connection: Connection, event: SessionStarted) -> None
         """
         WITH begun AS (
             UPDATE booking
-            SET state = 'in-use', started_at = $2, during = tstzrange(least(lower(during), $2), upper(during))
+            SET state = 'in-use', started_at = $2, during = tstzrange(least(lower(during), $2), upper(during)),
+                taken = tstzrange(least(lower(taken), $2), upper(taken))
             WHERE booking = $1
             RETURNING booking, during
         )

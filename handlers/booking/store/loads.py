@@ -19,8 +19,10 @@ from handlers.booking.commands import (
     AddParticipant,
     BookSession,
     CeaseFire,
+    CloseLane,
     OpenLane,
     RemoveParticipant,
+    ReopenLane,
     RescheduleBooking,
     ResumeFire,
     SetUpRange,
@@ -34,6 +36,7 @@ from handlers.booking.model.states import (
     Case,
     Ceased,
     Clash,
+    ClosingCase,
     FiringCase,
     Lane,
     RangeCase,
@@ -66,6 +69,35 @@ async def load_range_case(connection: Connection, asked: SetUpRange | OpenLane) 
     )
     assert row is not None
     return RangeCase(row["range_known"], row["lane_in"], await load_staff(connection))
+
+
+async def load_closing(connection: Connection, asked: CloseLane | ReopenLane) -> ClosingCase:
+    lane = await lock_lane(connection, asked.lane)
+    rows = await connection.fetch(
+        """
+        SELECT closure FROM closure WHERE lane = $1
+        """,
+        asked.lane,
+    )
+    met = None
+    if isinstance(asked, CloseLane):
+        met = await connection.fetchrow(
+            """
+            SELECT lower(during) AS starts_at, upper(during) AS ends_at FROM booking
+            WHERE lane = $1 AND state IN ('held', 'confirmed', 'checked-in', 'in-use')
+              AND during && tstzrange(least($2::timestamptz, $3), greatest($2, $3::timestamptz))
+            ORDER BY during LIMIT 1
+            """,
+            asked.lane,
+            asked.starts_at,
+            asked.ends_at,
+        )
+    return ClosingCase(
+        None if lane is None else lane.time_zone,
+        None if met is None else Span(met["starts_at"], met["ends_at"]),
+        frozenset(row["closure"] for row in rows),
+        await load_staff(connection),
+    )
 
 
 async def load_firing(connection: Connection, asked: CeaseFire | ResumeFire) -> FiringCase:
@@ -102,7 +134,8 @@ async def load_wish(connection: Connection, asked: BookSession) -> Wish:
     row = await connection.fetchrow(
         """
         SELECT EXISTS (SELECT FROM booking WHERE booking = $1) AS taken,
-               (SELECT weapon_class FROM known_weapon_type WHERE weapon_type = $2) AS weapon_class
+               (SELECT weapon_class FROM known_weapon_type WHERE weapon_type = $2) AS weapon_class,
+               (SELECT calibre FROM known_calibre WHERE weapon_type = $2) AS calibre
         """,
         asked.booking,
         asked.weapon_type,
@@ -112,9 +145,10 @@ async def load_wish(connection: Connection, asked: BookSession) -> Wish:
         row["taken"],
         lane,
         row["weapon_class"],
-        await load_clash(connection, asked, asked.booking),
+        await load_clash(connection, asked, asked.booking, lane),
         await load_staff(connection),
         await load_not_entitled(connection, asked),
+        row["calibre"],
     )
 
 
@@ -173,14 +207,17 @@ async def load_changed(
 ) -> Wish:
     """What a booking meets if it gets these terms instead of its own."""
     asked = BookSession(**{name: getattr(terms, name) for name in BookSession.model_fields})
-    weapon_class: str | None = await connection.fetchval(
+    row = await connection.fetchrow(
         """
-        SELECT weapon_class FROM known_weapon_type WHERE weapon_type = $1
+        SELECT (SELECT weapon_class FROM known_weapon_type WHERE weapon_type = $1) AS weapon_class,
+               (SELECT calibre FROM known_calibre WHERE weapon_type = $1) AS calibre
         """,
         asked.weapon_type,
     )
-    clash = await load_clash(connection, asked, asked.booking)
-    return Wish(taken, lane, weapon_class, clash, staff, await load_not_entitled(connection, asked))
+    assert row is not None
+    clash = await load_clash(connection, asked, asked.booking, lane)
+    not_entitled = await load_not_entitled(connection, asked)
+    return Wish(taken, lane, row["weapon_class"], clash, staff, not_entitled, row["calibre"])
 
 
 async def load_share(connection: Connection, asked: AddParticipant | RemoveParticipant) -> ShareCase:
@@ -194,16 +231,17 @@ async def load_share(connection: Connection, asked: AddParticipant | RemoveParti
         person=asked.participant,
         participants=(asked.participant,),
     )
-    clash = await load_clash(connection, alone, asked.booking)
+    lane = await lock_lane(connection, terms.lane)
+    clash = await load_clash(connection, alone, asked.booking, lane)
     not_entitled = await load_not_entitled(connection, alone)
-    return ShareCase(case, await lock_lane(connection, terms.lane), clash, entitled=not not_entitled)
+    return ShareCase(case, lane, clash, entitled=not not_entitled)
 
 
 async def lock_lane(connection: Connection, lane: str) -> Lane | None:
     row = await connection.fetchrow(
         """
-        SELECT l.lane, l.range, l.discipline, l.weapon_classes, l.capacity, r.time_zone, r.slot_minutes,
-               r.hold_seconds, r.no_show_minutes, r.policy,
+        SELECT l.lane, l.range, l.discipline, l.weapon_classes, l.capacity, l.calibres, l.most_energy_j,
+               r.time_zone, r.slot_minutes, r.hold_seconds, r.no_show_minutes, r.policy,
                coalesce((
                    SELECT json_agg(json_build_object('weekday', h.weekday, 'opens_minute', h.opens_minute,
                                                      'closes_minute', h.closes_minute))
@@ -227,37 +265,46 @@ async def lock_lane(connection: Connection, lane: str) -> Lane | None:
         hold=timedelta(seconds=row["hold_seconds"]),
         no_show_after=timedelta(minutes=row["no_show_minutes"]),
         capacity=row["capacity"],
+        calibres=frozenset(row["calibres"]),
+        most_energy_j=row["most_energy_j"],
         policy=Policy.model_validate_json(row["policy"]),
     )
 
 
-async def load_clash(connection: Connection, asked: BookSession, apart_from: UUID) -> Clash | None:
+async def load_clash(connection: Connection, asked: BookSession, apart_from: UUID, lane: Lane | None) -> Clash | None:
     """Whatever is in the way of the time asked for, even if that is the wrong way round; the lane's comes first."""
+    time = Span(*sorted((asked.starts_at, asked.ends_at)))
+    taken = time if lane is None else lane.taken(time)
     row = await connection.fetchrow(
         """
         WITH others AS (
-            SELECT b.lane, b.during
+            SELECT b.lane, b.during, false AS closed
             FROM booking AS b
             WHERE b.state IN ('held', 'confirmed', 'checked-in', 'in-use') AND b.lane = $1 AND b.booking <> $5
-              AND b.during && tstzrange(least($3::timestamptz, $4), greatest($3, $4::timestamptz))
+              AND b.taken && tstzrange($6, $7)
             UNION ALL
-            SELECT b.lane, s.during
+            SELECT c.lane, c.during, true
+            FROM closure AS c
+            WHERE c.lane = $1 AND c.during && tstzrange($3, $4)
+            UNION ALL
+            SELECT b.lane, s.during, false
             FROM shooter_time AS s JOIN booking AS b USING (booking)
-            WHERE s.person = ANY ($2::uuid[]) AND s.booking <> $5
-              AND s.during && tstzrange(least($3::timestamptz, $4), greatest($3, $4::timestamptz))
+            WHERE s.person = ANY ($2::uuid[]) AND s.booking <> $5 AND s.during && tstzrange($3, $4)
         )
-        SELECT lane, lower(during) AS starts_at, upper(during) AS ends_at
+        SELECT lane, lower(during) AS starts_at, upper(during) AS ends_at, closed
         FROM others
         ORDER BY lane = $1 DESC, during
         LIMIT 1
         """,
         asked.lane,
         [asked.person, *asked.participants],
-        asked.starts_at,
-        asked.ends_at,
+        time.starts_at,
+        time.ends_at,
         apart_from,
+        taken.starts_at,
+        taken.ends_at,
     )
-    return None if row is None else _clash(row)
+    return None if row is None else Clash(row["lane"], Span(row["starts_at"], row["ends_at"]), row["closed"])
 
 
 async def load_staff(connection: Connection) -> Staff:
@@ -283,7 +330,8 @@ async def find_booking(connection: Connection, booking: UUID) -> Booking | None:
     row = await connection.fetchrow(
         """
         SELECT b.booking, b.command, b.person, b.range, b.lane, b.discipline, b.starts_at, b.ends_at, b.weapon_class,
-               b.weapon_type, b.rounds, b.replaces, b.participants, b.state, b.held_until, b.no_show_at, b.claim,
+               b.weapon_type, b.rounds, b.replaces, b.participants, b.calibre, b.energy_j, b.state,
+               b.held_until, b.no_show_at, b.claim,
                b.entitlement_lost_at,
                b.total_minor, b.currency, r.time_zone, r.early_check_in_minutes, r.policy,
                EXISTS (SELECT FROM booking AS n WHERE n.replaces = b.booking AND n.state = 'held') AS being_replaced,
@@ -379,12 +427,13 @@ async def load_last_before(connection: Connection, booking: UUID) -> Clash | Non
     """Of the other active bookings of its lane or shooter that begin before this one, the last to end."""
     row = await connection.fetchrow(
         """
-        SELECT o.lane, lower(o.during) AS starts_at, upper(o.during) AS ends_at
+        SELECT o.lane, lower(o.during) AS starts_at,
+               upper(CASE WHEN o.lane = b.lane THEN o.taken ELSE o.during END) AS ends_at
         FROM booking AS b
         JOIN booking AS o ON o.booking <> b.booking AND (o.lane = b.lane OR o.person = b.person)
         WHERE b.booking = $1 AND o.state IN ('held', 'confirmed', 'checked-in', 'in-use')
           AND o.during && tstzrange(NULL, b.starts_at)
-        ORDER BY upper(o.during) DESC
+        ORDER BY ends_at DESC
         LIMIT 1
         """,
         booking,

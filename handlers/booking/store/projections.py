@@ -5,7 +5,14 @@ from __future__ import annotations
 from uuid import UUID
 
 from bus.connection import Connection
-from handlers.armory.events import HandoverCorrected, WeaponIssued, WeaponReserved, WeaponReturned, WeaponTypeStocked
+from handlers.armory.events import (
+    HandoverCorrected,
+    WeaponIssued,
+    WeaponReserved,
+    WeaponReturned,
+    WeaponTypeAdded,
+    WeaponTypeStocked,
+)
 from handlers.auth.events import (
     EntitlementsPublished,
     ExpiryForeseen,
@@ -100,6 +107,17 @@ async def weapon_type_stocked(connection: Connection, event: WeaponTypeStocked) 
         event.title,
         event.units,
         [(one.starts_at, one.ends_at) for one in event.away],
+    )
+
+
+async def weapon_type_added(connection: Connection, event: WeaponTypeAdded) -> None:
+    await connection.execute(
+        """
+        INSERT INTO known_calibre (weapon_type, calibre) VALUES ($1, $2)
+        ON CONFLICT (weapon_type) DO UPDATE SET calibre = excluded.calibre
+        """,
+        event.weapon_type,
+        event.calibre,
     )
 
 

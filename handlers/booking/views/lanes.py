@@ -44,6 +44,8 @@ class LaneView(View):
     until: datetime | None
     cease_fire_since: datetime | None
     capacity: int
+    calibres: tuple[str, ...]
+    most_energy_j: int | None
 
 
 class TargetView(View):
@@ -54,6 +56,16 @@ class TargetView(View):
     distance_m: int
     discipline: str
     target_address: str
+
+
+class ClosureView(View):
+    """A time for which a lane is closed."""
+
+    closure: UUID
+    lane: str
+    starts_at: datetime
+    ends_at: datetime
+    reason: str
 
 
 class CeaseFireView(View):
@@ -93,12 +105,28 @@ async def lanes(connection: Connection) -> list[LaneView]:
     rows = await connection.fetch(
         """
         SELECT lane, range, distance_m, discipline, weapon_classes, state, until, cease_fire_since,
-               capacity
+               capacity, calibres, most_energy_j
         FROM booking.lanes
         ORDER BY range, lane
         """
     )
     return [LaneView(**row) for row in rows]
+
+
+async def closures(connection: Connection, lane: str, *, most: int) -> list[ClosureView]:
+    """When a lane is closed from now on, in order."""
+    rows = await connection.fetch(
+        """
+        SELECT closure, lane, lower(during) AS starts_at, upper(during) AS ends_at, reason
+        FROM booking.closures
+        WHERE lane = $1 AND upper(during) > now()
+        ORDER BY during
+        LIMIT $2
+        """,
+        lane,
+        most,
+    )
+    return [ClosureView(**row) for row in rows]
 
 
 async def cease_fires(connection: Connection, range_: str, *, most: int) -> list[CeaseFireView]:

@@ -6,7 +6,7 @@ from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
 from handlers.booking.model.hours import Span, is_open, most_at_once
@@ -14,8 +14,12 @@ from handlers.booking.views.view import View
 
 BEGUN: Final = "This time has begun or is past."
 TAKEN: Final = "The lane is taken."
+CLOSED: Final = "The lane is closed."
+TOO_SOON: Final = "It is too late to book this time; ask the range's staff."
+TOO_LATE: Final = "Sessions do not begin so shortly before closing."
 ELSEWHERE: Final = "The shooter is booked at this time."
 NOT_ENTITLED: Final = "No confirmed licence allows this class at this time."
+NOT_FIRED: Final = "Their calibre is not fired on this lane."
 NONE_LEFT: Final = "All of these are booked at this time."
 
 
@@ -49,11 +53,29 @@ class SlotView(View):
 
 
 class Taken(NamedTuple):
-    """An active booking, as far as it is in the way of others."""
+    """An active booking, as far as it is in others' way: of its lane with its buffers, of its shooters without."""
 
     lane: str
     by_shooter: bool
     during: Span
+    with_buffers: Span
+
+
+class Closure(NamedTuple):
+    """A time for which a lane is closed."""
+
+    lane: str
+    during: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What the range's house rules make of its slots."""
+
+    before: timedelta = timedelta()  # what a booking takes of its lane before it begins
+    after: timedelta = timedelta()
+    bookable_from: datetime | None = None  # by the notice that is asked
+    latest_starts: frozenset[datetime] | None = None  # which slots begin in time before closing; none: all
 
 
 class TakenUnit(NamedTuple):
@@ -70,6 +92,7 @@ class Stocked(NamedTuple):
     weapon_class: str
     title: str
     units: int
+    calibre: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,32 +104,38 @@ class Situation:
     units_taken: Sequence[TakenUnit]
     entitled: Mapping[str, Sequence[Span]]
     stock: Sequence[Stocked]
+    closures: Sequence[Closure] = ()
 
 
 class Offers:
     """The offers of one day's slots, which are in order and do not overlap."""
 
-    def __init__(self, slots: Sequence[Span], situation: Situation) -> None:
+    def __init__(self, slots: Sequence[Span], situation: Situation, rules: Rules | None = None) -> None:
         self._slots = slots
+        self._rules = rules or Rules()
         self._situation = situation
         self._lanes: set[tuple[str, int]] = set()
+        self._closed: set[tuple[str, int]] = set()
         self._elsewhere: set[int] = set()
         self._units: defaultdict[tuple[str, int], list[Span]] = defaultdict(list)
-        self._choices: dict[tuple[tuple[str, ...], int], SlotView] = {}
+        self._choices: dict[tuple[tuple[str, ...], tuple[str, ...], int], SlotView] = {}
         for taken in situation.taken:
             self._take(taken)
         for unit in situation.units_taken:
             self._take_unit(unit)
+        for closure in situation.closures:
+            self._closed.update((closure.lane, n) for n in self._touched(closure.during))
 
     def _touched(self, during: Span) -> range:
         first = bisect_right(self._slots, during.starts_at, key=lambda slot: slot.ends_at)
         return range(first, bisect_left(self._slots, during.ends_at, key=lambda slot: slot.starts_at))
 
     def _take(self, taken: Taken) -> None:
-        for n in self._touched(taken.during):
+        starts_at, ends_at = taken.with_buffers
+        for n in self._touched(Span(starts_at - self._rules.after, ends_at + self._rules.before)):
             self._lanes.add((taken.lane, n))
-            if taken.by_shooter:
-                self._elsewhere.add(n)
+        if taken.by_shooter:
+            self._elsewhere.update(self._touched(taken.during))
 
     def _take_unit(self, unit: TakenUnit) -> None:
         for n in self._touched(unit.during):
@@ -114,22 +143,33 @@ class Offers:
             within = Span(max(unit.during.starts_at, slot.starts_at), min(unit.during.ends_at, slot.ends_at))
             self._units[unit.weapon_type, n].append(within)
 
-    def of_lane(self, lane: str, weapon_classes: tuple[str, ...]) -> tuple[SlotView, ...]:
-        return tuple(self._offer(lane, weapon_classes, n) for n in range(len(self._slots)))
+    def of_lane(
+        self, lane: str, weapon_classes: tuple[str, ...], calibres: tuple[str, ...] = ()
+    ) -> tuple[SlotView, ...]:
+        return tuple(self._offer(lane, weapon_classes, calibres, n) for n in range(len(self._slots)))
 
-    def _offer(self, lane: str, weapon_classes: tuple[str, ...], n: int) -> SlotView:
-        if self._slots[n].starts_at < self._situation.now:
-            return self._closed(n, BEGUN)
-        if (lane, n) in self._lanes:
-            return self._closed(n, TAKEN)
-        if n in self._elsewhere:
-            return self._closed(n, ELSEWHERE)
-        choice = self._choices.get((weapon_classes, n))
+    def _offer(self, lane: str, weapon_classes: tuple[str, ...], calibres: tuple[str, ...], n: int) -> SlotView:
+        why = self._why_not(lane, n)
+        if why is not None:
+            return self._refused(n, why)
+        choice = self._choices.get((weapon_classes, calibres, n))
         if choice is None:
-            choice = self._choices[weapon_classes, n] = self._choice(weapon_classes, n)
+            choice = self._choices[weapon_classes, calibres, n] = self._choice(weapon_classes, calibres, n)
         return choice
 
-    def _closed(self, n: int, why: str) -> SlotView:
+    def _why_not(self, lane: str, n: int) -> str | None:
+        starts_at, rules = self._slots[n].starts_at, self._rules
+        reasons = (
+            (starts_at < self._situation.now, BEGUN),
+            ((lane, n) in self._closed, CLOSED),
+            ((lane, n) in self._lanes, TAKEN),
+            (n in self._elsewhere, ELSEWHERE),
+            (rules.bookable_from is not None and starts_at < rules.bookable_from, TOO_SOON),
+            (rules.latest_starts is not None and starts_at not in rules.latest_starts, TOO_LATE),
+        )
+        return next((why for holds, why in reasons if holds), None)
+
+    def _refused(self, n: int, why: str) -> SlotView:
         starts_at, ends_at = self._slots[n]
         return SlotView(
             starts_at=starts_at,
@@ -141,7 +181,7 @@ class Offers:
             not_possible=(),
         )
 
-    def _choice(self, weapon_classes: tuple[str, ...], n: int) -> SlotView:
+    def _choice(self, weapon_classes: tuple[str, ...], calibres: tuple[str, ...], n: int) -> SlotView:
         slot = self._slots[n]
         allowed = [one for one in weapon_classes if is_open(self._situation.entitled.get(one, ()), slot)]
         offers: list[WeaponOffer] = []
@@ -153,7 +193,10 @@ class Offers:
         for stocked in self._situation.stock:
             if stocked.weapon_class not in allowed:
                 continue
-            weapon_type, weapon_class, title, units = stocked
+            weapon_type, weapon_class, title, units, calibre = stocked
+            if calibres and calibre not in calibres:
+                refused.append(NoOffer(weapon_class=weapon_class, weapon_type=weapon_type, why=NOT_FIRED))
+                continue
             left = units - most_at_once(self._units.get((weapon_type, n), ()))
             if left > 0:
                 offers.append(

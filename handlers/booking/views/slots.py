@@ -9,10 +9,9 @@ from zoneinfo import ZoneInfo
 
 from bus.connection import Connection
 from bus.fields import LATEST
-from handlers.booking.model.bookings import FARTHEST
-from handlers.booking.model.hours import Span, slots_of
+from handlers.booking.model.hours import Span, closing_after, open_spans_around, slots_of
 from handlers.booking.views.lanes import LaneView, RangeView, lanes, ranges
-from handlers.booking.views.offers import Offers, Situation, SlotView, Stocked, Taken, TakenUnit
+from handlers.booking.views.offers import Closure, Offers, Rules, Situation, SlotView, Stocked, Taken, TakenUnit
 from handlers.booking.views.view import View
 
 _DAY = timedelta(days=1)
@@ -53,16 +52,21 @@ async def slots(connection: Connection, day: date, range_: str | None, person: U
         return None
     all_lanes = await lanes(connection)
     now = await _now(connection)
-    bookable = now.date() - _DAY <= day <= now.date() + FARTHEST
+    farthest = max((one.policy.horizon_days for one in wanted), default=0)
+    bookable = now.date() - _DAY <= day <= now.date() + timedelta(days=farthest)
     situation = await situation_of(connection, day, person, now) if bookable else Situation(now, (), (), {}, ())
     found = (_range_slots(one, all_lanes, situation, day if bookable else None) for one in wanted)
     return SlotsView(date=day, ranges=tuple(found), notices=await _notices(connection, person))
 
 
 def _range_slots(wanted: RangeView, all_lanes: list[LaneView], situation: Situation, day: date | None) -> RangeSlots:
-    slot = timedelta(minutes=wanted.slot_minutes)
-    grid = [] if day is None else slots_of(wanted.opening_hours, ZoneInfo(wanted.time_zone), slot, day)
-    offers = Offers(grid, situation)
+    policy = wanted.policy
+    if day is None or day > situation.now.date() + timedelta(days=policy.horizon_days):
+        grid = []
+    else:
+        slot = timedelta(minutes=wanted.slot_minutes)
+        grid = slots_of(wanted.opening_hours, ZoneInfo(wanted.time_zone), slot, day, policy)
+    offers = Offers(grid, situation, _rules(wanted, grid, situation.now))
     return RangeSlots(
         range=wanted.range,
         title=wanted.title,
@@ -74,11 +78,28 @@ def _range_slots(wanted: RangeView, all_lanes: list[LaneView], situation: Situat
                 distance_m=lane.distance_m,
                 discipline=lane.discipline,
                 weapon_classes=lane.weapon_classes,
-                slots=offers.of_lane(lane.lane, lane.weapon_classes),
+                slots=offers.of_lane(lane.lane, lane.weapon_classes, lane.calibres),
             )
             for lane in all_lanes
             if lane.range == wanted.range
         ),
+    )
+
+
+def _rules(wanted: RangeView, grid: list[Span], now: datetime) -> Rules:
+    policy = wanted.policy
+    latest_starts = None
+    if policy.last_start_minutes and grid:
+        around = Span(grid[0].starts_at, grid[-1].ends_at)
+        spans = open_spans_around(wanted.opening_hours, ZoneInfo(wanted.time_zone), around, policy)
+        before_closing = timedelta(minutes=policy.last_start_minutes)
+        starts = (slot.starts_at for slot in grid)
+        latest_starts = frozenset(at for at in starts if at <= closing_after(spans, at) - before_closing)
+    return Rules(
+        before=timedelta(minutes=policy.buffer_before_minutes),
+        after=timedelta(minutes=policy.buffer_after_minutes),
+        bookable_from=now + timedelta(minutes=policy.minimum_notice_minutes),
+        latest_starts=latest_starts,
     )
 
 
@@ -92,6 +113,7 @@ async def situation_of(connection: Connection, day: date, person: UUID, now: dat
         units_taken=await _units_taken(connection, anywhere, now),
         entitled=await _entitled(connection, person),
         stock=await _stock(connection),
+        closures=await _closures(connection, anywhere),
     )
 
 
@@ -104,15 +126,37 @@ async def _taken(connection: Connection, within: Span, person: UUID) -> list[Tak
     rows = await connection.fetch(
         """
         SELECT lane, person = $3 OR $3 = ANY (participants) AS by_shooter,
-               lower(during) AS starts_at, upper(during) AS ends_at
+               lower(during) AS starts_at, upper(during) AS ends_at, lower(taken) AS taken_from,
+               upper(taken) AS taken_until
         FROM booking.bookings
-        WHERE state IN ('held', 'confirmed', 'checked-in', 'in-use') AND during && tstzrange($1, $2)
+        WHERE state IN ('held', 'confirmed', 'checked-in', 'in-use') AND taken && tstzrange($1, $2)
         """,
         within.starts_at,
         within.ends_at,
         person,
     )
-    return [Taken(row["lane"], row["by_shooter"], Span(row["starts_at"], row["ends_at"])) for row in rows]
+    return [
+        Taken(
+            row["lane"],
+            row["by_shooter"],
+            Span(row["starts_at"], row["ends_at"]),
+            Span(row["taken_from"], row["taken_until"]),
+        )
+        for row in rows
+    ]
+
+
+async def _closures(connection: Connection, within: Span) -> list[Closure]:
+    rows = await connection.fetch(
+        """
+        SELECT lane, lower(during) AS starts_at, upper(during) AS ends_at
+        FROM booking.closures
+        WHERE during && tstzrange($1, $2)
+        """,
+        within.starts_at,
+        within.ends_at,
+    )
+    return [Closure(row["lane"], Span(row["starts_at"], row["ends_at"])) for row in rows]
 
 
 async def _units_taken(connection: Connection, within: Span, now: datetime) -> list[TakenUnit]:
@@ -168,7 +212,7 @@ async def _notices(connection: Connection, person: UUID) -> tuple[str, ...]:
 async def _stock(connection: Connection) -> list[Stocked]:
     rows = await connection.fetch(
         """
-        SELECT weapon_type, weapon_class, title, units
+        SELECT weapon_type, weapon_class, title, units, calibre
         FROM booking.weapon_types
         ORDER BY weapon_type
         """

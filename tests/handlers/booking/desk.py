@@ -25,6 +25,8 @@ TABLES = (
     "known_entitlement",
     "known_staff",
     "shooter_time",
+    "closure",
+    "known_calibre",
     "booking",
     "lane",
     "opening_hours",

@@ -12,9 +12,9 @@ from tests.handlers.booking.examples import ANNA, BEN, BOOKING
 OTHER = UUID(int=0xB01)
 INSERT = """
     INSERT INTO booking (booking, command, person, range, lane, discipline, starts_at, ends_at, during, weapon_class,
-                         rounds, state, held_until, no_show_at, claim, participants)
+                         rounds, state, held_until, no_show_at, claim, participants, taken)
     VALUES ($1, $1, $2, 'hall', $3, 'air-pistol-10m', $5::text::timestamptz, $6::text::timestamptz, $4::text::tstzrange,
-            'air', 0, 'held', '2026-06-01 12:01Z', '2026-06-01 23:00Z', $7, '{}')
+            'air', 0, 'held', '2026-06-01 12:01Z', '2026-06-01 23:00Z', $7, '{}', $4::text::tstzrange)
 """
 START, END, LATER = "2026-06-01 14:00Z", "2026-06-01 15:00Z", "2026-06-01 16:00Z"
 
