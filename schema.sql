@@ -2331,6 +2331,10 @@ CREATE TABLE stats.shot (
     session      uuid,                    -- none: no session of the lane contains it (yet)
     score_tenths smallint    CHECK (score_tenths BETWEEN 0 AND 109),  -- none: in no session, or of no known face
     inner_ten    boolean     NOT NULL,
+    device_tenths    smallint CHECK (device_tenths BETWEEN 0 AND 109),  -- the device's own score, decimal and whole
+    device_rings     smallint CHECK (device_rings BETWEEN 0 AND 10),
+    device_inner_ten boolean,
+    invalid          text,  -- why it counts nothing, wherever it hit
     PRIMARY KEY (device, epoch, number)
 );
 CREATE INDEX shot_session ON stats.shot (session, received_at) WHERE session IS NOT NULL;
@@ -2396,7 +2400,10 @@ CREATE VIEW stats.shots AS
            EXISTS (
                SELECT FROM stats.cease_fire AS c
                WHERE c.lane = t.lane AND t.received_at >= c.ordered_at
-                 AND t.received_at < coalesce(c.resumed_at, 'infinity')) AS during_cease_fire
+                 AND t.received_at < coalesce(c.resumed_at, 'infinity')) AS during_cease_fire,
+           t.device_tenths, t.device_rings, t.invalid,
+           t.invalid IS NULL AND NOT t.miss AND t.score_tenths IS NOT NULL
+               AND (t.device_tenths <> t.score_tenths OR t.device_rings <> t.score_tenths / 10) IS TRUE AS disagrees
     FROM stats.shot AS t LEFT JOIN stats.session AS s USING (session);
 
 GRANT USAGE ON SCHEMA stats TO firingline_stats, firingline_gateway;

@@ -84,6 +84,7 @@ async def serve(settings: Settings, stopping: asyncio.Event) -> None:
             ring=ringer.ring,
             targets=targets,
             journal=Journal(folder / "frames", folder / "journal.key"),
+            mappings=folder / "mappings",
         )
         ports = Ports(
             pool=reads,

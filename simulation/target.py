@@ -17,13 +17,16 @@ import click
 
 from bus.errors import Refusal
 from simulation.frames import Firmware, frame_of
+from simulation.makers import Faults, Fired
 from simulation.shot_files import Shot, read_shots
+from simulation.speakers import WAYS, speak
 
 SOCKETS: Final = 4
 STORED: Final = 100
 CHUNK_BYTES: Final = 1024
 SESSION_AGE_S: Final = 600  # its clock may have run for so long when the first shot falls
 LINGER_S: Final = 0.5  # for the last shot to arrive
+SHARE: Final = click.FloatRange(0, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +176,22 @@ def seasoned(shots: Sequence[Shot], *, sighters: int, miss_every: int) -> list[S
 @click.option("--duplicate-commas", is_flag=True, help="Double the commas, as some firmware does.")
 @click.option("--wait/--no-wait", default=True, show_default=True, help="Begin to shoot when somebody listens.")
 @click.option("--once", is_flag=True, help="End after the last shot, instead of listening on.")
+@click.option(
+    "--speaks",
+    type=click.Choice(["freetarget", *WAYS]),
+    default="freetarget",
+    show_default=True,
+    help="Whose machine it is.",
+)
+@click.option(
+    "--to",
+    help="Where another maker's machine tells its shots: HOST:PORT to send to (disag, biathlon; mqtt "
+    "with /TOPIC) or to listen on (megalink, megalink-1, sse), or a folder (sius).",
+)
+@click.option("--broken", default=0.0, type=SHARE, help="Before so many of another maker's frames comes a broken one.")
+@click.option("--repeated", default=0.0, type=SHARE, help="So many of them come again.")
+@click.option("--swapped", default=0.0, type=SHARE, help="So many come before the one they follow.")
+@click.option("--drift", default=1.0, show_default=True, help="How fast the machine's clock runs.")
 def target(  # noqa: PLR0913 - one argument an option
     file: Path,
     host: str,
@@ -187,16 +206,30 @@ def target(  # noqa: PLR0913 - one argument an option
     duplicate_commas: bool,  # noqa: FBT001
     wait: bool,  # noqa: FBT001
     once: bool,  # noqa: FBT001
+    speaks: str,
+    to: str | None,
+    broken: float,
+    repeated: float,
+    swapped: float,
+    drift: float,
 ) -> None:
     """Play FILE, a CSV file of shots, as a real electronic target would: a freETarget that listens on a TCP port.
 
     FILE has the columns kind (sighter, match or miss), x_mm, y_mm, like simulation/samples/air-pistol-10m.csv, or is an
     export of the TargetScan app. The range connects to the target, as it does to real ones, when a lane is opened with
-    its address: freetarget://127.0.0.1:1090.
+    its address: freetarget://127.0.0.1:1090. Machines of other makers are played as well, with what goes wrong on
+    their way: lanes with addresses such as disag://127.0.0.1:30169?range=3 hear them.
     """
     shots = seasoned(read_shots(file), sighters=sighters, miss_every=miss_every)
     if not shots:
         raise Refusal(f"There is no shot in {file}.")
+    if speaks != "freetarget":
+        if to is None:
+            raise Refusal("Where to? It is said with --to.")
+        faults = Faults(broken, repeated, swapped, drift)
+        with contextlib.suppress(KeyboardInterrupt):
+            asyncio.run(speak(speaks, to, shots, interval_ms / 1000, faults=faults, dice=random.Random(), told=_tell))
+        return
     manners = Manners(firmware, replay, banner, echo, duplicate_commas)
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(_play(Target(manners), shots, host, port, interval_ms / 1000, wait=wait, once=once))
@@ -221,6 +254,10 @@ async def _play(
         await asyncio.sleep(LINGER_S)
     finally:
         await played.stop()
+
+
+def _tell(fired: Fired) -> None:
+    click.echo(f"{fired.number:>4} {_told(fired.shot)}")
 
 
 def _told(shot: Shot) -> str:

@@ -16,6 +16,9 @@ A body for `push` is one of two:
   "x_um": -390, "y_um": -2770, "elapsed_ms": 12345, "face": "air-rifle-10m"}, …]}, at most 500; epoch and number are
   the device's own, the rest but they may be left out.
 
+Other makers' machines are heard by `sources/` (a transport each) and read by `makers/` (a pure adapter each); which of
+them a lane has says its address (`address`).
+
 The way of a shot: bytes -> `frames.Scanner` -> `shots.understand` -> `spool.Spool` (first onto the disk, encrypted, by
 `journal.Journal`; then in order) -> `recorder.Recorder` (batches; `epochs` gives the identity) -> bus.record_shots.
 """

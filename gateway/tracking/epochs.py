@@ -150,6 +150,8 @@ def set_clock(epoch: Epoch, shot: Sighted, received_at: datetime, *, live: bool)
 
 def fired_at(epoch: Epoch, shot: Sighted, received_at: datetime, *, live: bool) -> datetime:
     """When a shot came, or would have come: one that is repeated was fired when the device's clock says."""
+    if not live and shot.fired_at is not None:
+        return min(shot.fired_at, received_at)
     if live or shot.elapsed_ms is None or epoch.zero_at is None:
         return received_at
     told = epoch.zero_at + timedelta(milliseconds=shot.elapsed_ms)

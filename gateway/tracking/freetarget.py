@@ -5,21 +5,16 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Final
 
 import structlog
 
 from bus.backoff import full_jitter
-from gateway.tracking.address import Address
-from gateway.tracking.clock import DatabaseClock
-from gateway.tracking.frames import Scanner, Wrong
+from gateway.tracking.address import Source
+from gateway.tracking.frames import Scanner
 from gateway.tracking.greeting import Greeting
-from gateway.tracking.journal import Entry
-from gateway.tracking.shots import understand
+from gateway.tracking.hearing import Hearing
 from gateway.tracking.spool import Part
-from gateway.tracking.ways import TCP
 
 CONNECT_WITHIN_S: Final = 5.0
 CHUNK_BYTES: Final = 16_384
@@ -29,84 +24,46 @@ NUDGE_AFTER_S: Final = 60.0  # a line end, which a target echoes, shows whether 
 SILENCE_S: Final = 150.0  # a target says something every two minutes by itself
 RECONNECT_FIRST_S: Final = 0.25
 RECONNECT_LONGEST_S: Final = 10.0
-COMPLAIN_EVERY_S: Final = 10.0
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(slots=True)
-class Counts:
-    """What came of a target since we started."""
-
-    connections: int = 0
-    bytes: int = 0
-    shots: int = 0
-    wrong: int = 0
-
-
-@dataclass(slots=True)
-class Complaints:
-    """Wrong frames are logged, and a target that sends nothing else cannot fill the log."""
-
-    device: str
-    _silent_until: float = field(default=0.0)
-    _kept_back: int = field(default=0)
-
-    def wrong(self, frame: Wrong) -> None:
-        if time.monotonic() < self._silent_until:
-            self._kept_back += 1
-            return
-        log.warning("frame.wrong", device=self.device, reason=frame.reason, bytes=len(frame.raw), more=self._kept_back)
-        self._silent_until, self._kept_back = time.monotonic() + COMPLAIN_EVERY_S, 0
 
 
 class FreeTarget:
     """Reads one target, over as many connections as it takes."""
 
-    def __init__(
-        self,
-        address: Address,
-        lane: str,
-        face: str,
-        clock: DatabaseClock,
-        keep: Callable[[Sequence[Part]], Awaitable[None]],
-    ) -> None:
-        self._address = address
-        self._lane = lane
-        self._face = face
-        self._clock = clock
-        self._keep = keep
-        self._complaints = Complaints(address.device)
+    def __init__(self, source: Source, hearing: Hearing) -> None:
+        self._source = source
+        self.hearing = hearing
         self.connected = False
-        self.counts = Counts()
+        self._said = 0  # bytes
 
     async def run(self) -> None:
         """Connects, reads, and connects again, until cancelled."""
         failures = 0
         while True:
             try:
-                reader, writer = await _connect(self._address)
+                reader, writer = await _connect(self._source)
             except OSError as error:  # a timeout is one as well
                 failures += 1
                 if failures == 1:
-                    log.warning("target.away", device=self._address.device, error=repr(error))
+                    log.warning("target.away", host=self._source.host, port=self._source.port, error=repr(error))
             else:
-                said = self.counts.bytes
+                said = self._said
                 await self._read_until_it_ends(reader, writer)
-                failures = 1 if self.counts.bytes > said else failures + 1
+                failures = 1 if self._said > said else failures + 1
             await asyncio.sleep(full_jitter(failures, first_s=RECONNECT_FIRST_S, longest_s=RECONNECT_LONGEST_S))
 
     async def _read_until_it_ends(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.counts.connections += 1
+        self.hearing.connected()
         self.connected = True
-        log.info("target.connected", device=self._address.device, lane=self._lane)
+        log.info("target.connected", host=self._source.host, port=self._source.port)
         scanner = Scanner()
         try:
             await self._take_repeats(reader, scanner)
             while chunk := await _read(reader, writer):
-                await self._take(self._heard(chunk, scanner, live=True))
+                await self.hearing.keep(self._heard(chunk, scanner, live=True))
         except OSError as error:
-            log.info("target.lost", device=self._address.device, error=repr(error))
+            log.info("target.lost", host=self._source.host, port=self._source.port, error=repr(error))
         finally:
             self.connected = False
             writer.close()
@@ -128,37 +85,18 @@ class FreeTarget:
             parts += found
             if greeting.is_over((shot for part in found for shot in part.shots), time.monotonic()):
                 break
-        await self._take(parts)
-
-    async def _take(self, parts: Sequence[Part]) -> None:
-        if parts:
-            await self._keep(parts)
+        await self.hearing.keep(parts)
 
     def _heard(self, chunk: bytes, scanner: Scanner, *, live: bool) -> list[Part]:
         """The frames in a chunk that are to be kept: those of shots, and wrong ones."""
-        at = self._clock.now()
-        self.counts.bytes += len(chunk)
-        parts: list[Part] = []
-        for one in scanner.feed(chunk):
-            told = understand(one)
-            if told is None:
-                continue
-            shots = []
-            if isinstance(told, Wrong):
-                self.counts.wrong += 1
-                self._complaints.wrong(told)
-            else:
-                self.counts.shots += 1
-                shots.append(told)
-            verdict = Entry.verdict_of(told)
-            entry = Entry(self._address.device, self._lane, TCP, at, one.raw, live, self._face, verdict=verdict)
-            parts.append(Part(entry, shots))
-        return parts
+        self._said += len(chunk)
+        parts = (self.hearing.part_of(one, live=live) for one in scanner.feed(chunk))
+        return [part for part in parts if part is not None]
 
 
-async def _connect(address: Address) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+async def _connect(source: Source) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     async with asyncio.timeout(CONNECT_WITHIN_S):
-        reader, writer = await asyncio.open_connection(address.host, address.port, limit=CHUNK_BYTES)
+        reader, writer = await asyncio.open_connection(source.host, source.port, limit=CHUNK_BYTES)
     connection: socket.socket = writer.get_extra_info("socket")
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for option, value in (("TCP_KEEPIDLE", 15), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3), ("TCP_USER_TIMEOUT", 30_000)):

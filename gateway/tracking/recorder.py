@@ -128,7 +128,8 @@ class Recorder:
                 [_message(one) for one in known],
                 [one.item.part.entry.actor for one in known],
             )
-        self._tell_missing(told)
+        leaves_room = {(one.identity.device, one.identity.epoch) for one in known if not one.shot.consecutive}
+        self._tell_missing([one for one in told if (one.device, one.epoch) not in leaves_room])
         recorded = sum(one.recorded for one in told)
         self.recorded += recorded
         self.repeated += sum(one.repeated for one in told)
@@ -240,6 +241,11 @@ def _message(one: _Known) -> ShotRecorded:
         received_at=fired_at(one.epoch, shot, one.received_at, live=entry.live),
         face=shot.face or entry.face,
         raw_sha256=shot.raw_sha256,
+        device_at=shot.fired_at,
+        device_tenths=shot.device_tenths,
+        device_rings=shot.device_rings,
+        device_inner_ten=shot.device_inner,
+        invalid=shot.invalid,
     )
 
 

@@ -8,6 +8,7 @@ target; a miss is shot, miss, time. `elapsed_time` is the moment of sending, not
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import ROUND_HALF_EVEN, Decimal
 from hashlib import sha256
 from typing import Final, Literal
@@ -37,7 +38,11 @@ class NotUnderstood(Exception):  # noqa: N818 - a finding about a frame
 
 @dataclass(frozen=True, slots=True)
 class Sighted:
-    """A shot as a target told it. `epoch` is there if the device names its own."""
+    """A shot as a target told it. `epoch` is there if the device names its own.
+
+    `fired_at` is the device's wall clock. Numbers that are not `consecutive` are times, or leave room: none is missing.
+    `device_tenths` and `device_rings` are the device's own score, decimal and whole. What is `invalid` counts nothing.
+    """
 
     number: int
     kind: Literal["sighter", "match"]
@@ -48,6 +53,12 @@ class Sighted:
     face: str | None
     raw_sha256: str
     epoch: str | None = None
+    fired_at: datetime | None = None
+    consecutive: bool = True
+    device_tenths: int | None = None
+    device_rings: int | None = None
+    device_inner: bool | None = None
+    invalid: str | None = None
 
 
 def understand(found: Found) -> Sighted | Wrong | None:

@@ -5,20 +5,23 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final, Protocol
 from uuid import UUID
 
 import asyncpg
 import structlog
 
-from bus.connection import ACQUIRE_TIMEOUT_S, Connection, Pool, is_passing
+from bus import connection as database
+from bus.connection import ACQUIRE_TIMEOUT_S, Pool, is_passing
 from bus.outbox import Producer
 from bus.tasks import running, set_within, unless
 from gateway.problems import JOURNAL_FULL, again_after, invalid
 from gateway.tracking import push
-from gateway.tracking.address import Address
+from gateway.tracking.address import Address, Source
 from gateway.tracking.clock import DatabaseClock
-from gateway.tracking.freetarget import Counts, FreeTarget
+from gateway.tracking.connections import Connection, connect_to
+from gateway.tracking.hearing import Counts, Hearing, Spot
 from gateway.tracking.journal import Entry, Journal, JournalFull
 from gateway.tracking.leases import Leases
 from gateway.tracking.recorder import Recorder
@@ -43,7 +46,7 @@ class Target(Protocol):
     def target_address(self) -> str: ...
 
 
-ListTargets = Callable[[Connection], Awaitable[Sequence[Target]]]
+ListTargets = Callable[[database.Connection], Awaitable[Sequence[Target]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,7 @@ class Tracking:
         ring: Callable[[], None],
         targets: ListTargets,
         journal: Journal,
+        mappings: Path,
     ) -> None:
         self._pool = pool
         self._targets = targets
@@ -76,8 +80,9 @@ class Tracking:
         self._clock = DatabaseClock()
         self._leases = Leases(dsn, "firingline-gateway", boot)
         self.recorder = Recorder(pool, producer, ring, self._spool)
-        self._tasks: dict[Address, asyncio.Task[None]] = {}
-        self._followed: dict[Address, tuple[Target, FreeTarget]] = {}
+        self._mappings = mappings
+        self._tasks: dict[Source, asyncio.Task[None]] = {}
+        self._followed: dict[Source, tuple[tuple[Spot, ...], Connection]] = {}
         self._complained: set[tuple[str, str]] = set()
 
     async def run(self, stopping: asyncio.Event) -> None:
@@ -126,8 +131,9 @@ class Tracking:
 
     def status(self) -> list[TargetStatus]:
         return [
-            TargetStatus(target.lane, address.device, connection.connected, connection.counts)
-            for address, (target, connection) in self._followed.items()
+            TargetStatus(spot.lane, spot.device, connection.connected, connection.hearing.counts[spot.device])
+            for spots, connection in self._followed.values()
+            for spot in spots
         ]
 
     async def _look(self) -> None:
@@ -140,35 +146,32 @@ class Tracking:
                 raise
             log.warning("targets.not-listed", error=repr(error))
             return
-        wanted: dict[Address, Target] = {}
+        wanted: dict[Source, list[Spot]] = {}
         for target in listed:
             address = Address.parse(target.target_address, target.lane)
             if address is not None:
-                wanted[address] = target
+                spot = Spot(address.device, target.lane, target.discipline, address.point)
+                wanted.setdefault(address.source, []).append(spot)
             elif (target.lane, target.target_address) not in self._complained:
                 self._complained.add((target.lane, target.target_address))
                 log.error("target.no-address", lane=target.lane, address=target.target_address)
-        await self._unfollow({address for address in self._followed if self._is_over(address, wanted.get(address))})
-        for address in wanted.keys() - self._followed.keys():
-            self._follow(address, wanted[address])
+        await self._unfollow({source for source in self._followed if self._is_over(source, wanted.get(source, []))})
+        for source in wanted.keys() - self._followed.keys():
+            self._follow(source, tuple(wanted[source]))
 
-    def _is_over(self, address: Address, wanted: Target | None) -> bool:
-        target, _ = self._followed[address]
-        return (
-            wanted is None
-            or (target.lane, target.discipline) != (wanted.lane, wanted.discipline)
-            or self._tasks[address].done()  # it failed; it is followed anew
-        )
+    def _is_over(self, source: Source, wanted: Sequence[Spot]) -> bool:
+        spots, _ = self._followed[source]
+        return spots != tuple(wanted) or self._tasks[source].done()  # it failed; it is followed anew
 
-    def _follow(self, address: Address, target: Target) -> None:
-        connection = FreeTarget(address, target.lane, target.discipline, self._clock, self._keep)
-        self._followed[address] = target, connection
-        self._tasks[address] = asyncio.create_task(self._under_lease(address, connection))
+    def _follow(self, source: Source, spots: tuple[Spot, ...]) -> None:
+        connection = connect_to(source, Hearing(spots, self._clock, self._keep), self._mappings)
+        self._followed[source] = spots, connection
+        self._tasks[source] = asyncio.create_task(self._under_lease(spots[0].device, connection))
 
-    async def _unfollow(self, addresses: set[Address]) -> None:
-        tasks = [self._tasks.pop(address) for address in addresses]
-        for address in addresses:
-            del self._followed[address]
+    async def _unfollow(self, sources: set[Source]) -> None:
+        tasks = [self._tasks.pop(source) for source in sources]
+        for source in sources:
+            del self._followed[source]
         for task in tasks:
             task.cancel()
         for ended in await asyncio.gather(*tasks, return_exceptions=True):
@@ -178,8 +181,8 @@ class Tracking:
     async def _keep(self, parts: Sequence[Part]) -> None:
         await self._spool.keep_however_long(parts, lambda error: log.error("journal.no-room", error=repr(error)))
 
-    async def _under_lease(self, address: Address, connection: FreeTarget) -> None:
-        """Reads a target for as long as the lease for it is ours."""
+    async def _under_lease(self, device: str, connection: Connection) -> None:
+        """Reads a source for as long as the lease for it is ours."""
         while True:
-            async with self._leases.holding(f"target:{address.device}") as held:
+            async with self._leases.holding(f"target:{device}") as held:
                 await unless(held.lost, connection.run())

@@ -33,6 +33,11 @@ class ShotRecorded(Event, name="tracking.shot-recorded", stream="target:{device}
     )
     face: Code | None
     raw_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    device_at: Moment | None = Field(default=None, description="the device's wall clock, where it has one")
+    device_tenths: int | None = Field(default=None, ge=0, le=109, description="the device's own decimal score")
+    device_rings: int | None = Field(default=None, ge=0, le=10, description="the device's own whole score")
+    device_inner_ten: bool | None = None
+    invalid: Code | None = Field(default=None, description="why it counts nothing, wherever it hit: out-of-time, …")
 
 
 class Group(BaseModel):

@@ -29,6 +29,8 @@ class Shot(Protocol):
     @property
     def face(self) -> str | None: ...
     @property
+    def invalid(self) -> str | None: ...
+    @property
     def received_at(self) -> datetime: ...
     @property
     def number(self) -> int: ...
@@ -52,7 +54,7 @@ def worths(shots: Sequence[Shot], sessions: Sequence[Session | None]) -> list[Wo
     for i, (shot, session) in enumerate(zip(shots, sessions, strict=True)):
         if session is None:
             continue
-        if shot.miss:
+        if shot.miss or shot.invalid is not None:
             scored[i] = MISSED
         elif (face := _face(session, shot)) is not None:
             of_face[face].append(i)

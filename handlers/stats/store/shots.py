@@ -30,6 +30,7 @@ class KnownShot:
     session: UUID | None
     score_tenths: int | None
     inner_ten: bool
+    invalid: str | None
 
     @property
     def worth(self) -> Worth:
@@ -45,10 +46,11 @@ async def insert_shots(
     await connection.execute(
         """
         INSERT INTO shot (device, epoch, number, lane, kind, miss, x_um, y_um, elapsed_ms, received_at, face, session,
-                          score_tenths, inner_ten)
+                          score_tenths, inner_ten, device_tenths, device_rings, device_inner_ten, invalid)
         SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::boolean[], $7::integer[],
                              $8::integer[], $9::bigint[], $10::timestamptz[], $11::text[], $12::uuid[],
-                             $13::smallint[], $14::boolean[])
+                             $13::smallint[], $14::boolean[], $15::smallint[], $16::smallint[], $17::boolean[],
+                             $18::text[])
         """,
         [shot.device for shot in shots],
         [shot.epoch for shot in shots],
@@ -64,13 +66,18 @@ async def insert_shots(
         [session and session.session for session in sessions],
         [worth.tenths for worth in worths],
         [worth.inner_ten for worth in worths],
+        [shot.device_tenths for shot in shots],
+        [shot.device_rings for shot in shots],
+        [shot.device_inner_ten for shot in shots],
+        [shot.invalid for shot in shots],
     )
 
 
 async def lane_shots_since(connection: Connection, lane: str, since: datetime) -> list[KnownShot]:
     rows = await connection.fetch(
         """
-        SELECT device, epoch, number, lane, kind, miss, x_um, y_um, received_at, face, session, score_tenths, inner_ten
+        SELECT device, epoch, number, lane, kind, miss, x_um, y_um, received_at, face, session, score_tenths, inner_ten,
+               invalid
         FROM shot WHERE lane = $1 AND received_at >= $2
         """,
         lane,
@@ -82,7 +89,8 @@ async def lane_shots_since(connection: Connection, lane: str, since: datetime) -
 async def session_shots(connection: Connection, sessions: Sequence[UUID]) -> list[KnownShot]:
     rows = await connection.fetch(
         """
-        SELECT device, epoch, number, lane, kind, miss, x_um, y_um, received_at, face, session, score_tenths, inner_ten
+        SELECT device, epoch, number, lane, kind, miss, x_um, y_um, received_at, face, session, score_tenths, inner_ten,
+               invalid
         FROM shot WHERE session = ANY ($1) ORDER BY received_at, device, epoch, number
         """,
         sessions,

@@ -36,6 +36,7 @@ class SessionResult(View):
     group: Group | None = Field(description="the match shots that hit; none before the first result")
     sighters: int
     misses: int
+    disagreements: int = Field(description="shots whose target tells another score than ours")
     scored_at: datetime | None
 
     @classmethod
@@ -47,6 +48,7 @@ class SessionResult(View):
             group=group,
             sighters=row["sighters"] or 0,
             misses=row["misses"] or 0,
+            disagreements=row["disagreements"],
             **{
                 name: row[name]
                 for name in ("session", "person", "lane", "discipline", "started_at", "finished_at", "scored_at")
@@ -66,6 +68,10 @@ class ShotResult(View):
     inner_ten: bool
     elapsed_ms: int | None
     received_at: datetime
+    device_tenths: int | None = Field(description="the target's own decimal score, if it tells one")
+    device_rings: int | None
+    disagrees: bool = Field(description="the target's own score is another than ours")
+    invalid: str | None = Field(description="why it counts nothing, wherever it hit")
     during_cease_fire: bool
 
 
@@ -75,8 +81,9 @@ async def session(connection: Connection, session_id: UUID, person: UUID | None)
         """
         SELECT session, person, lane, discipline, started_at, finished_at, final, shots, score_tenths, integer_score,
                inner_tens, mean_score, centre_x_um, centre_y_um, mean_radius_um, extreme_spread_um, sighters, misses,
-               scored_at
-        FROM stats.sessions WHERE session = $1 AND ($2::uuid IS NULL OR person = $2)
+               scored_at,
+               (SELECT count(*) FROM stats.shots AS t WHERE t.session = s.session AND t.disagrees) AS disagreements
+        FROM stats.sessions AS s WHERE session = $1 AND ($2::uuid IS NULL OR person = $2)
         """,
         session_id,
         person,
@@ -98,7 +105,8 @@ async def sessions(
         """
         SELECT s.session, s.person, s.lane, s.discipline, s.started_at, s.finished_at, s.final, s.shots,
                s.score_tenths, s.integer_score, s.inner_tens, s.mean_score, s.centre_x_um, s.centre_y_um,
-               s.mean_radius_um, s.extreme_spread_um, s.sighters, s.misses, s.scored_at
+               s.mean_radius_um, s.extreme_spread_um, s.sighters, s.misses, s.scored_at,
+               (SELECT count(*) FROM stats.shots AS t WHERE t.session = s.session AND t.disagrees) AS disagreements
         FROM stats.sessions AS s
         WHERE s.person = $1 AND s.started_at >= $2 AND s.started_at < $3
           AND ($4::uuid IS NULL OR (s.started_at, s.session) > (
@@ -127,8 +135,8 @@ async def shots(
         return None
     rows = await connection.fetch(
         """
-        SELECT number, kind, miss, x_um, y_um, score_tenths, inner_ten, elapsed_ms, received_at,
-               during_cease_fire
+        SELECT number, kind, miss, x_um, y_um, score_tenths, inner_ten, elapsed_ms, received_at, device_tenths,
+               device_rings, disagrees, invalid, during_cease_fire
         FROM stats.shots WHERE session = $1 AND ($2::uuid IS NULL OR person = $2)
         ORDER BY received_at, device, epoch, number OFFSET $3 LIMIT $4
         """,

@@ -113,6 +113,7 @@ class Gateway:
             ring=lambda: self.rings.append(None),
             targets=lanes,
             journal=self.journal(),
+            mappings=self.home / "mappings",
         )
 
 

@@ -46,7 +46,7 @@ async def work(plan: Plan) -> None:
     journal = Journal(plan.home / "frames", plan.home / "journal.key", segment_bytes=20_000, segments=1000)
     tracking = Tracking(
         dsn=plan.dsn, pool=pool, boot=uuid7(), producer=Producer(plan.producer), ring=lambda: None, targets=lanes,
-        journal=journal,
+        journal=journal, mappings=plan.home / "mappings",
     )  # fmt: skip
 
     async def post(line: bytes) -> None:

@@ -61,6 +61,31 @@ async def test_staff_sees_every_session(database: Database) -> None:
     assert [one.score_tenths for one in shots] == [107, 105, 102, 100, 97, 0]
 
 
+async def test_the_targets_own_score_stands_beside_ours_and_a_difference_is_counted(database: Database) -> None:
+    connection = await database.connect("stats")
+    await Stats(connection).hear(
+        started(1),
+        shot(1, x_um=2_000, device_tenths=107, device_rings=10),
+        shot(2, x_um=2_000, device_tenths=105),
+        shot(3, x_um=2_000, device_rings=9),
+        shot(4, x_um=2_000),
+        shot(5, x_um=2_000, device_tenths=0, invalid="out-of-time"),
+        finished(1),
+    )
+    await connection.close()
+    gateway = await database.connect("gateway")
+    found = await results.shots(gateway, UUID(int=1), None)
+    session = await results.session(gateway, UUID(int=1), None)
+    await gateway.close()
+    assert found is not None
+    assert [one.disagrees for one in found] == [False, True, True, False, False]
+    assert [one.score_tenths for one in found] == [107, 107, 107, 107, 0]
+    assert session is not None
+    assert session.disagreements == 2
+    assert session.group is not None
+    assert (session.group.shots, session.group.score_tenths) == (5, 4 * 107)
+
+
 async def test_sessions_are_listed_by_period_and_page(database: Database) -> None:
     await told(database)
     gateway = await database.connect("gateway")
