@@ -27,6 +27,7 @@ from handlers.booking import commands as booking
 from handlers.booking.views.bookings import BookingsView, BookingView
 from handlers.booking.views.lanes import CeaseFireView, ClosureView, LaneView, RangeView
 from handlers.booking.views.slots import SlotsView
+from handlers.booking.views.waitlist import WaitlistView
 from handlers.payment import commands as payment
 from handlers.payment import views as payment_views
 from handlers.stats import commands as stats
@@ -151,6 +152,15 @@ BOOKINGS: Final = (
     asks("POST", BOOKING + "/transfer", booking.TransferBooking, only("instructor", "admin"), result=BOOKING),
     asks("POST", BOOKING + "/participants", booking.AddParticipant, own_booking, result=BOOKING),
     asks("POST", BOOKING + "/participants/remove", booking.RemoveParticipant, own_booking, result=BOOKING),
+    asks(
+        "POST", "/v1/waitlist", booking.JoinWaitlist, own_or(Owner.BODY, *STAFF),
+        makes="entry", person="person", result="/v1/waitlist",
+    ),
+    shows(
+        "/v1/waitlist", read.waitlist, Listing[WaitlistView], own_rows, query=read.WaitlistQuery, of="booking",
+    ),
+    asks("POST", "/v1/waitlist/{entry}/leave", booking.LeaveWaitlist, own_rows, result="/v1/waitlist"),
+    asks("POST", "/v1/waitlist/{entry}/accept", booking.AcceptOffer, own_rows, makes="booking", result=BOOKING),
     asks("POST", BOOKING + "/check-in", booking.CheckIn, own_booking, result=BOOKING),
     asks("POST", BOOKING + "/start", booking.StartSession, own_booking, result=BOOKING),
     asks("POST", BOOKING + "/finish", booking.FinishSession, only("instructor", "admin"), result=BOOKING),

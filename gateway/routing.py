@@ -29,6 +29,7 @@ PATH_PARAMETERS: Final[Mapping[str, TypeAdapter[Any]]] = {
     "command": _ID,
     "report": _ID,
     "closure": _ID,
+    "entry": _ID,
     "range": _CODE,
     "lane": _CODE,
     "weapon_type": _CODE,

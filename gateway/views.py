@@ -13,6 +13,7 @@ from gateway.showing import Listing, Look
 from handlers.armory import views as armory
 from handlers.auth import views as auth
 from handlers.booking.views import bookings, lanes, slots
+from handlers.booking.views import waitlist as waiting
 from handlers.payment import views as payment
 from handlers.stats.views import groups
 from handlers.stats.views import progress as progress_views
@@ -34,6 +35,12 @@ class BookingsQuery(Period):
     person: UUID | None = None
     cursor: UUID | None = None
     limit: Limit = 50
+
+
+class WaitlistQuery(Query):
+    """Whose places in the waiting list."""
+
+    person: UUID | None = None
 
 
 class WeaponsQuery(Query):
@@ -151,6 +158,14 @@ async def own_bookings(look: Look[BookingsQuery]) -> bookings.BookingsView:
         viewer=look.caller.viewer,
         staff=look.caller.staff,
     )
+
+
+async def waitlist(look: Look[WaitlistQuery]) -> Listing[waiting.WaitlistView]:
+    """List who waits for times to come, in the order they joined; a shooter sees his own."""
+    found = await waiting.waitlist(
+        look.connection, look.query.person, viewer=look.caller.viewer, staff=look.caller.staff, most=MOST_ITEMS
+    )
+    return Listing(items=tuple(found))
 
 
 async def booking(look: Look[Query]) -> bookings.BookingView | None:

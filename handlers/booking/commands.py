@@ -133,6 +133,42 @@ class TransferBooking(Command, name="booking.transfer-booking", stream="booking:
     lane: Code
 
 
+class JoinWaitlist(Command, name="booking.join-waitlist", stream="waitlist:{entry}", about="entry"):
+    """Wait for a lane at a time: the first in line gets an offer when one comes free."""
+
+    entry: UUID
+    person: UUID
+    range: Code
+    discipline: Code
+    lane: Code | None = Field(default=None, description="none: any of the discipline")
+    starts_at: Moment
+    ends_at: Moment
+    weapon_class: Code
+    weapon_type: Code | None = None
+    rounds: Rounds = 0
+    calibre: Calibre | None = None
+    energy_j: int | None = Field(default=None, ge=1, le=50_000)
+
+
+class LeaveWaitlist(Command, name="booking.leave-waitlist", stream="waitlist:{entry}", about="entry"):
+    """Wait no more, or decline an offer."""
+
+    entry: UUID
+
+
+class AcceptOffer(Command, name="booking.accept-offer", stream="booking:{booking}", about="booking"):
+    """Book the lane that was offered."""
+
+    booking: UUID
+    entry: UUID
+
+
+class ExpireEntry(Command, name="booking.expire-entry", stream="waitlist:{entry}", about="entry"):
+    """End an offer that nobody took, or a wait that came to nothing."""
+
+    entry: UUID
+
+
 class CheckIn(Command, name="booking.check-in", stream="booking:{booking}", about="booking"):
     """Note that the shooter has come."""
 

@@ -86,6 +86,9 @@ class Policy(BaseModel):
     cancellation_fees: tuple[CancellationFee, ...] = Field(
         default=(), max_length=10, description="the dearest that the notice falls short of applies; none: it is free"
     )
+    waitlist_offer_minutes: int = Field(
+        default=60, ge=1, le=24 * 60, description="how long a lane that came free is kept for the next in line"
+    )
     overtime_grace_minutes: int | None = Field(
         default=None, ge=0, le=240, description="a session that lasts longer pays for all of its overtime; none: nobody"
     )
@@ -283,6 +286,60 @@ class BookingTransferred(Event, name="booking.booking-transferred", stream="book
     from_lane: Code
     lane: Code
     transferred_by: Text
+
+
+class WaitlistJoined(Event, name="booking.waitlist-joined", stream="waitlist:{entry}"):
+    """Somebody waits for a lane at a time when none was free."""
+
+    entry: UUID
+    person: UUID
+    range: Code
+    discipline: Code
+    lane: Code | None = Field(description="none: any of the discipline")
+    starts_at: Moment
+    ends_at: Moment
+    weapon_class: Code
+    weapon_type: Code | None
+    rounds: Rounds
+    calibre: Text | None
+    energy_j: int | None
+    joined_at: Moment
+
+
+class WaitlistOffered(Event, name="booking.waitlist-offered", stream="waitlist:{entry}"):
+    """A lane came free and is kept for the next in line, and for nobody else, until they answer or the time is up."""
+
+    entry: UUID
+    person: UUID
+    lane: Code
+    starts_at: Moment
+    ends_at: Moment
+    taken_from: Moment
+    taken_until: Moment
+    offered_until: Moment
+
+
+class WaitlistOfferAccepted(Event, name="booking.waitlist-offer-accepted", stream="waitlist:{entry}"):
+    """The offer became a wish to book."""
+
+    entry: UUID
+    person: UUID
+    booking: UUID
+
+
+class WaitlistLapsed(Event, name="booking.waitlist-lapsed", stream="waitlist:{entry}"):
+    """An offer was not taken in time, or none could be made before the time that was waited for."""
+
+    entry: UUID
+    person: UUID
+
+
+class WaitlistLeft(Event, name="booking.waitlist-left", stream="waitlist:{entry}"):
+    """Somebody waits no more."""
+
+    entry: UUID
+    person: UUID
+    left_by: Text
 
 
 class ShooterCheckedIn(Event, name="booking.shooter-checked-in", stream="booking:{booking}"):

@@ -21,8 +21,9 @@ from handlers.auth.events import (
     RolesAssigned,
 )
 from handlers.booking import commands, events, reactions
-from handlers.booking.model import bookings, cease_fires, changes, ranges, sessions
+from handlers.booking.model import bookings, cease_fires, changes, ranges, sessions, waitlist
 from handlers.booking.store import applies, loads, projections
+from handlers.booking.store import waitlist as line
 from handlers.payment.events import InvoiceIssued, InvoiceRefused, InvoiceSettled
 
 
@@ -42,7 +43,7 @@ def service() -> Service:
             Hears(EntitlementsPublished, loads.load_active, reactions.entitlements_published),
             Hears(WeaponRefused, loads.load_booking, reactions.weapon_refused),
             Hears(InvoiceRefused, loads.load_booking, reactions.invoice_refused),
-            Hears(InvoiceIssued, loads.load_booking, reactions.invoice_issued),
+            Hears(InvoiceIssued, loads.load_confirming, reactions.invoice_issued),
             # its event answers the wish to book
             Hears(commands.ExpireHold, loads.load_booking, bookings.expire_hold, leaves_open=True),
             Hears(commands.CancelBooking, loads.load_case, bookings.cancel_booking),
@@ -50,6 +51,26 @@ def service() -> Service:
             Hears(commands.TransferBooking, loads.load_transfer, changes.transfer_booking),
             Hears(commands.AddParticipant, loads.load_share, changes.add_participant),
             Hears(commands.RemoveParticipant, loads.load_share, changes.remove_participant),
+            Hears(commands.JoinWaitlist, line.load_joining, waitlist.join_waitlist),
+            Hears(commands.LeaveWaitlist, line.load_entry, waitlist.leave_waitlist),
+            Hears(commands.AcceptOffer, line.load_acceptance, waitlist.accept_offer, leaves_open=True),
+            Hears(commands.ExpireEntry, line.load_entry, waitlist.expire_entry),
+            # after each of these a lane may be free for the next in line
+            *(
+                Hears(freed, line.load_line_after_booking, waitlist.offer_places)
+                for freed in (
+                    events.BookingRejected,
+                    events.BookingCancelled,
+                    events.BookingTransferred,
+                    events.NoShowReleased,
+                    events.SessionFinished,
+                )
+            ),
+            *(
+                Hears(freed, line.load_line_after_entry, waitlist.offer_places)
+                for freed in (events.WaitlistJoined, events.WaitlistLapsed, events.WaitlistLeft)
+            ),
+            Hears(events.LaneReopened, line.load_line_after_closure, waitlist.offer_places),
             Hears(commands.ReleaseNoShow, loads.load_booking, bookings.release_no_show),
             Hears(commands.CheckIn, loads.load_case, sessions.check_in),
             Hears(commands.StartSession, loads.load_start, sessions.start_session),
@@ -76,8 +97,13 @@ def service() -> Service:
             events.SessionStarted,
             events.SessionFinished,
             events.OvertimeCharged,
+            events.WaitlistJoined,
+            events.WaitlistOffered,
+            events.WaitlistOfferAccepted,
+            events.WaitlistLapsed,
+            events.WaitlistLeft,
         ],
-        asks_itself=[commands.ExpireHold, commands.ReleaseNoShow],
+        asks_itself=[commands.ExpireHold, commands.ReleaseNoShow, commands.ExpireEntry],
         applies={
             events.RangeSetUp: applies.range_set_up,
             events.LaneOpened: applies.lane_opened,
@@ -97,6 +123,11 @@ def service() -> Service:
             events.ShooterCheckedIn: applies.shooter_checked_in,
             events.SessionStarted: applies.session_started,
             events.SessionFinished: applies.session_finished,
+            events.WaitlistJoined: line.waitlist_joined,
+            events.WaitlistOffered: line.waitlist_offered,
+            events.WaitlistOfferAccepted: line.waitlist_offer_accepted,
+            events.WaitlistLapsed: line.waitlist_lapsed,
+            events.WaitlistLeft: line.waitlist_left,
             PersonRegistered: projections.roles_assigned,
             RolesAssigned: projections.roles_assigned,
             EntitlementsPublished: projections.entitlements_published,

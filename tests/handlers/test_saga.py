@@ -11,10 +11,12 @@ from handlers.armory.commands import AddWeapon, AddWeaponType, IssueWeapon, Retu
 from handlers.auth.commands import ConfirmLicence, SuspendLicence
 from handlers.auth.events import LicenceRecorded, PersonRegistered, Role
 from handlers.booking.commands import (
+    AcceptOffer,
     BookSession,
     CancelBooking,
     CheckIn,
     FinishSession,
+    JoinWaitlist,
     OpenLane,
     RescheduleBooking,
     SetUpRange,
@@ -302,3 +304,27 @@ async def same_from_the_log(services: AtWork) -> None:
     for name, make in SERVICES.items():
         compared = await verify(services.database.url("postgres"), make(), lambda _: None)
         assert [one for one in compared if not one.same] == [], name
+
+
+async def test_who_waits_is_offered_what_is_cancelled_and_books_it(services: AtWork):
+    await open_the_range(services)
+    booking, entry, taken = uuid7(), uuid7(), uuid7()
+    asked = wish(booking)
+    assert (await services.ask(asked, person(SHOOTER), number=booking)).status == "done"
+    join = JoinWaitlist(
+        entry=entry,
+        person=SHOOTER,
+        range="club",
+        discipline="air-pistol-10m",
+        starts_at=asked.starts_at,
+        ends_at=asked.ends_at,
+        weapon_class="air",
+        weapon_type="air-pistol",
+    )
+    assert (await services.ask(join, person(SHOOTER), number=entry)).status == "done"
+    assert (await services.ask(CancelBooking(booking=booking), person(SHOOTER))).status == "done"
+    await services.until("SELECT count(*) = 1 FROM booking.waitlist_entry WHERE state = 'offered'")
+    await services.until("SELECT count(*) = 0 FROM armory.reservation WHERE NOT released")
+    outcome = await services.ask(AcceptOffer(booking=taken, entry=entry), person(SHOOTER), number=taken)
+    assert (outcome.status, outcome.name) == ("done", "booking.booking-confirmed"), outcome
+    await same_from_the_log(services)

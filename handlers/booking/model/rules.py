@@ -245,6 +245,34 @@ class OtherDiscipline(Rejected):
     """On lane {lane} {discipline} is shot, and the booking is for {asked}."""
 
 
+class AlreadyWaiting(Rejected):
+    """You wait for a time that overlaps this one already."""
+
+
+class TooManyEntries(Rejected):
+    """A shooter waits for {most} times at most."""
+
+
+class NoSuchLanes(Rejected):
+    """The range has no lane of {discipline} that takes {weapon_class}, or not the one that was named."""
+
+
+class NotOnTheList(Rejected):
+    """There is no such place in a waiting list."""
+
+
+class NoLongerWaiting(Rejected):
+    """This wait is over: it is {state}."""
+
+
+class NoOfferMade(Rejected):
+    """There is no offer to accept; you are waiting still."""
+
+
+class OfferOver(Rejected):
+    """The offer held until {until}."""
+
+
 class LaneInUse(Rejected):
     """Lane {lane} is still in use."""
 

@@ -271,7 +271,13 @@ async def lock_lane(connection: Connection, lane: str) -> Lane | None:
     )
 
 
-async def load_clash(connection: Connection, asked: BookSession, apart_from: UUID, lane: Lane | None) -> Clash | None:
+async def load_clash(
+    connection: Connection,
+    asked: BookSession,
+    apart_from: UUID,
+    lane: Lane | None,
+    offered_to: UUID | None = None,
+) -> Clash | None:
     """Whatever is in the way of the time asked for, even if that is the wrong way round; the lane's comes first."""
     time = Span(*sorted((asked.starts_at, asked.ends_at)))
     taken = time if lane is None else lane.taken(time)
@@ -282,6 +288,11 @@ async def load_clash(connection: Connection, asked: BookSession, apart_from: UUI
             FROM booking AS b
             WHERE b.state IN ('held', 'confirmed', 'checked-in', 'in-use') AND b.lane = $1 AND b.booking <> $5
               AND b.taken && tstzrange($6, $7)
+            UNION ALL
+            SELECT w.offered_lane, w.offered_taken, false
+            FROM waitlist_entry AS w
+            WHERE w.state = 'offered' AND w.offered_lane = $1 AND w.offered_taken && tstzrange($6, $7)
+              AND w.entry IS DISTINCT FROM $8
             UNION ALL
             SELECT c.lane, c.during, true
             FROM closure AS c
@@ -303,6 +314,7 @@ async def load_clash(connection: Connection, asked: BookSession, apart_from: UUI
         apart_from,
         taken.starts_at,
         taken.ends_at,
+        offered_to,
     )
     return None if row is None else Clash(row["lane"], Span(row["starts_at"], row["ends_at"]), row["closed"])
 
@@ -322,6 +334,18 @@ async def load_case(connection: Connection, asked: AboutBooking) -> Case:
 
 
 async def load_booking(connection: Connection, asked: AboutBooking) -> Booking | None:
+    return await find_booking(connection, asked.booking)
+
+
+async def load_confirming(connection: Connection, asked: AboutBooking) -> Booking | None:
+    """The booking that it replaces is locked before it, so that nobody calls that off meanwhile."""
+    await connection.execute(
+        """
+        SELECT FROM booking WHERE booking = (SELECT b.replaces FROM booking AS b WHERE b.booking = $1)
+        FOR NO KEY UPDATE
+        """,
+        asked.booking,
+    )
     return await find_booking(connection, asked.booking)
 
 

@@ -130,6 +130,10 @@ async def _taken(connection: Connection, within: Span, person: UUID) -> list[Tak
                upper(taken) AS taken_until
         FROM booking.bookings
         WHERE state IN ('held', 'confirmed', 'checked-in', 'in-use') AND taken && tstzrange($1, $2)
+        UNION ALL
+        SELECT offered_lane, false, starts_at, ends_at, lower(offered_taken), upper(offered_taken)
+        FROM booking.waitlist
+        WHERE state = 'offered' AND offered_taken && tstzrange($1, $2)
         """,
         within.starts_at,
         within.ends_at,

@@ -24,6 +24,7 @@ TABLES = (
     "known_weapon_type",
     "known_entitlement",
     "known_staff",
+    "waitlist_entry",
     "shooter_time",
     "closure",
     "known_calibre",
@@ -52,7 +53,8 @@ class Desk:
         handling = Handling(service(), Outbox(service(), NoProducer()))
         async with self.connection.transaction():
             said = await handling.handle(self.connection, [_received(one, by, self.at) for one in messages], self.at)
-        for message in (*messages, *(one.message for one in said)):
+        heard = [one for one in messages if type(one) not in service().says]  # its own were applied when it said them
+        for message in (*heard, *(one.message for one in said)):
             if type(message) in service().applies:
                 assert isinstance(message, Event)
                 self.events.append(message)
