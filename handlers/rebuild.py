@@ -57,10 +57,10 @@ async def verify(dsn: str, service: Service, progress: Progress) -> list[TableCo
     try:
         async with snapshot.transaction(isolation="repeatable_read", readonly=True):
             await must_have_all(snapshot, Catalogue(service.applies).names)
-            tables = await _derived_tables(snapshot, service)
+            tables = await derived_tables(snapshot, service)
             async with _shadow(writer, service, tables) as shadow:
                 done = await _done_by(snapshot, service, quiet=True)
-                await _apply_all(_between(snapshot, service, NOTHING, done), writer, service, progress)
+                await apply_all(_between(snapshot, service, NOTHING, done), writer, service, progress)
                 return [await _compare(snapshot, writer, service.name, shadow, table) for table in tables]
     finally:
         await writer.close()
@@ -78,12 +78,12 @@ async def rebuild(dsn: str, service: Service, progress: Progress) -> int:
     try:
         async with reader.transaction():
             await must_have_all(reader, Catalogue(service.applies).names)
-            tables = await _derived_tables(reader, service)
+            tables = await derived_tables(reader, service)
             async with _shadow(writer, service, tables) as shadow:
                 done, applied = NOTHING, 0
                 for _ in range(PASSES):
                     before, done = done, await _done_by(reader, service)
-                    more = await _apply_all(
+                    more = await apply_all(
                         _between(reader, service, before, done), writer, service, progress, before=applied
                     )
                     applied += more
@@ -194,7 +194,7 @@ async def _swap(writer: Connection, service: Service, shadow: str, tables: Seque
                 await writer.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT_S}s'")
                 await writer.execute(f"LOCK TABLE {names} IN ACCESS EXCLUSIVE MODE")
                 now = await _done_by(writer, service, quiet=True)
-                applied = await _apply_all(_between(writer, service, done, now), writer, service, lambda _: None)
+                applied = await apply_all(_between(writer, service, done, now), writer, service, lambda _: None)
                 await writer.execute(f"TRUNCATE {names}")
                 for table in await _parents_first(writer, service, tables):
                     columns = await _columns_of(writer, service, table)
@@ -242,7 +242,7 @@ async def _columns_of(connection: Connection, service: Service, table: str) -> s
     return columns
 
 
-async def _derived_tables(connection: Connection, service: Service) -> list[str]:
+async def derived_tables(connection: Connection, service: Service) -> list[str]:
     rows = await connection.fetch(
         """
         SELECT c.relname FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
@@ -254,7 +254,7 @@ async def _derived_tables(connection: Connection, service: Service) -> list[str]
     return [row["relname"] for row in rows]
 
 
-async def _apply_all(
+async def apply_all(
     messages: AsyncIterator[Envelope], writer: Connection, service: Service, progress: Progress, *, before: int = 0
 ) -> int:
     """Applies messages in order; returns how many. `before` were applied before them."""

@@ -28,6 +28,7 @@ from handlers.wiring import SERVICES
 from ops.settings import Settings
 
 FLUSH_EVERY: Final = 1_000
+PARQUET: Final = "parquet"
 LOOK_BACK_BYTES: Final = 65_536
 T = TypeVar("T")
 
@@ -81,8 +82,8 @@ FORMS: Final = {
 @click.option("--until", type=Moment(), help="Only what was written before then.")
 @click.option("--stream", help="Only this stream, like booking:0192… or target:lane-1.")
 @click.option("--name", "names", multiple=True, help="Only messages of this name; may be given several times.")
-@click.option("--format", "form", type=click.Choice(list(FORMS)), default="ndjson", show_default=True)
-@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="Where to write; else standard output.")
+@click.option("--format", "form", type=click.Choice([*FORMS, PARQUET]), default="ndjson", show_default=True)
+@click.option("--output", type=click.Path(path_type=Path), help="Where to write; else standard output.")
 @click.option("--resume", is_flag=True, help="Go on after the last whole line of --output.")
 def replay(  # noqa: PLR0913 - one for each option
     correlation: UUID | None,
@@ -106,10 +107,16 @@ def replay(  # noqa: PLR0913 - one for each option
     \b
     firingline replay --correlation 0192f0c1-…       one booking, from the wish to the last score
     firingline replay --since 2026-05-01 --until 2026-06-01 --format csv --output may.csv --resume
+    firingline replay --format parquet --output log/     a folder a day, for DuckDB, polars and the like
     """
     if resume and output is None:
         raise Refusal("Say with --output which file is to be gone on with.")
     selection = Selection(from_position, to_position, correlation, stream, tuple(names), since, until)
+    if form == PARQUET:
+        if output is None:
+            raise Refusal("Say with --output into which folder.")
+        asyncio.run(_replay_as_parquet(Settings.from_environment().dsn("analyst"), selection, output, resume=resume))
+        return
     try:
         asyncio.run(_replay(Settings.from_environment().dsn("analyst"), selection, FORMS[form], output, resume=resume))
     except BrokenPipeError:  # the reader has seen enough
@@ -140,6 +147,18 @@ async def _replay(dsn: str, selection: Selection, form: Form, output: Path | Non
         await close(connection)
 
 
+async def _replay_as_parquet(dsn: str, selection: Selection, folder: Path, *, resume: bool) -> None:
+    from ops.parquet import write_log  # noqa: PLC0415 - Arrow takes its time, and nobody else needs it
+
+    connection = await _connect(dsn)
+    try:
+        epoch: int = await connection.fetchval("SELECT max(epoch) FROM bus.epoch")
+        written = await write_log(connection, selection, folder, epoch, resume=resume)
+    finally:
+        await close(connection)
+    click.echo(f"{written:,} messages written to {folder}", err=True)
+
+
 async def _numbered(envelopes: AsyncIterator[Envelope]) -> AsyncIterator[tuple[int, Envelope]]:
     number = 0
     async for envelope in envelopes:
@@ -155,7 +174,7 @@ def _opened(output: Path | None, *, append: bool) -> Iterator[TextIO]:
     try:
         with output.open("a" if append else "w", encoding="utf-8", newline="") as file:
             yield file
-    except (FileNotFoundError, PermissionError) as error:
+    except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
         raise Refusal(f"{output} cannot be written: {error.strerror}.") from error
 
 
@@ -206,10 +225,10 @@ def rebuild(service: str, verify: bool) -> None:  # noqa: FBT001 - click passes 
             bar.update(task, description=f"{service}: {applied:,} messages applied")
 
         if not verify:
-            applied = asyncio.run(_away_is_refused(rebuilding.rebuild(settings.admin_url, SERVICES[service](), tell)))
+            applied = asyncio.run(away_is_refused(rebuilding.rebuild(settings.admin_url, SERVICES[service](), tell)))
             console.print(f"{service}: rebuilt from {applied:,} messages.")
             return
-        comparisons = asyncio.run(_away_is_refused(rebuilding.verify(settings.admin_url, SERVICES[service](), tell)))
+        comparisons = asyncio.run(away_is_refused(rebuilding.verify(settings.admin_url, SERVICES[service](), tell)))
     for table in comparisons:
         click.echo(f"{service}.{table.table}: {table.rows:,} rows, {'the same' if table.same else 'DIFFERENT'}")
         for row in table.only_live:
@@ -220,7 +239,7 @@ def rebuild(service: str, verify: bool) -> None:  # noqa: FBT001 - click passes 
         raise Refusal(f"{service}'s tables are not what its events say.")
 
 
-async def _away_is_refused(work: Coroutine[Any, Any, T]) -> T:
+async def away_is_refused(work: Coroutine[Any, Any, T]) -> T:
     try:
         return await work
     except (OSError, asyncpg.PostgresConnectionError) as error:
@@ -230,4 +249,4 @@ async def _away_is_refused(work: Coroutine[Any, Any, T]) -> T:
 
 
 async def _connect(dsn: str) -> Connection:
-    return await _away_is_refused(connect(dsn, "firingline-replay"))
+    return await away_is_refused(connect(dsn, "firingline-replay"))

@@ -29,6 +29,7 @@ COMMANDS: Final = {
     "target": Entry("simulation.target:target", "Play a shot file as a real electronic target would."),
     "replay": Entry("ops.analyst:replay", "Print what happened, as one JSON object a line."),
     "custody": Entry("ops.custody:custody", "Check the custody book: verify."),
+    "state": Entry("ops.state:state", "Print services' tables as they were at a moment."),
     "rebuild": Entry("ops.analyst:rebuild", "Replay the log into a service's tables, beside or in place."),
     "keys": Entry("ops.keys:keys", "List or change the keys with which auth signs tokens."),
     "erasures": Entry("ops.erasures:erasures", "Print the records of erasures, as one JSON object a line."),

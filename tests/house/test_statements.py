@@ -13,6 +13,7 @@ SERVICES = ("auth", "booking", "armory", "payment", "stats")
 AT_THE_GATE = ("bus/group_commit.py", "bus/shots.py", "bus/outcomes.py", "bus/tail.py")
 
 SAID_WHEN_RUN = {
+    "handlers/time_travel.py": "the same, in tables that it makes",
     "handlers/rebuild.py": "it works on whatever tables a service has, in a schema that it makes",
 }
 
