@@ -1855,6 +1855,12 @@ CREATE TABLE armory.weapon (
     planned_work   text,
     barrel         integer   NOT NULL CHECK (barrel > 0),  -- its first, second …
     barrel_rounds  bigint    NOT NULL CHECK (barrel_rounds >= 0),
+    maker          text,
+    model          text,
+    condition      text      NOT NULL,
+    owner          uuid,  -- none: the club
+    location       text,
+    gone           text      CHECK (gone IN ('lost', 'retired')),
     UNIQUE (weapon_type, serial),
     CONSTRAINT weapon_planned CHECK (num_nulls(planned, planned_work) IN (0, 2))
 );
@@ -1871,6 +1877,14 @@ CREATE TABLE armory.service (
     barrel               integer     NOT NULL,
     barrel_rounds        bigint,  -- by then; none: before that was written down
     PRIMARY KEY (weapon, number)
+);
+
+-- What a person may shoot, of auth.entitlements-published, which replaces all rows of the person.
+CREATE TABLE armory.known_entitlement (
+    person       uuid      NOT NULL,
+    weapon_class text      NOT NULL,
+    during       tstzrange NOT NULL CHECK (NOT isempty(during)),
+    PRIMARY KEY (person, weapon_class, during)
 );
 
 -- When ranges are open, of booking.range-set-up: services are planned for then.
@@ -1978,10 +1992,11 @@ CREATE UNIQUE INDEX loan_one_weapon ON armory.loan (booking) WHERE returned_at I
 CREATE INDEX loan_of_booking ON armory.loan (booking);
 CREATE INDEX loan_of_lot ON armory.loan (lot);
 
--- Which lanes have a target that counts shots, of booking.lane-opened; and what it counted, of stats.session-scored.
+-- Which lanes have a target that counts shots, and what is shot there, of booking.lane-opened; and what it counted, of stats.session-scored.
 CREATE TABLE armory.known_lane (
-    lane       text    PRIMARY KEY,
-    has_target boolean NOT NULL
+    lane           text    PRIMARY KEY,
+    has_target     boolean NOT NULL,
+    weapon_classes text[]  NOT NULL
 );
 CREATE TABLE armory.known_score (
     booking uuid    PRIMARY KEY,
@@ -2059,7 +2074,12 @@ CREATE VIEW armory.weapons AS
            w.quarantine, w.rounds_fired, w.rounds_since_service, t.service_after_rounds,
            w.overdue OR w.rounds_since_service >= t.service_after_rounds IS TRUE AS service_due,
            t.service_after_days, w.service_due_at, lower(w.planned) AS planned_from, upper(w.planned) AS planned_until,
-           w.planned_work, w.barrel, w.barrel_rounds
+           w.planned_work, w.barrel, w.barrel_rounds, w.maker, w.model, w.condition, w.owner, w.location,
+           CASE WHEN w.gone IS NOT NULL THEN w.gone
+                WHEN l.weapon IS NOT NULL THEN 'out'
+                WHEN w.quarantine IS NOT NULL THEN 'quarantined'
+                WHEN w.overdue OR w.rounds_since_service >= t.service_after_rounds THEN 'due'
+                ELSE 'ready' END AS state
     FROM armory.weapon AS w
     JOIN armory.weapon_type AS t USING (weapon_type)
     LEFT JOIN armory.loan AS l ON l.weapon = w.weapon AND l.returned_at IS NULL;
@@ -2099,6 +2119,12 @@ CREATE VIEW armory.services AS
            s.barrel_rounds
     FROM armory.service AS s;
 
+CREATE VIEW armory.lanes AS
+    SELECT l.lane, l.weapon_classes FROM armory.known_lane AS l;
+
+CREATE VIEW armory.entitlements AS
+    SELECT e.person, e.weapon_class, e.during FROM armory.known_entitlement AS e;
+
 CREATE VIEW armory.handovers AS
     SELECT h.weapon, h.entry, h.kind, h.booking, h.from_person, h.to_person, h.rounds, h.at, h.corrects, h.reason,
            CASE WHEN h.corrects IS NOT NULL THEN CASE h.kind WHEN 'issue' THEN h.from_person ELSE h.to_person END END
@@ -2113,12 +2139,14 @@ CREATE VIEW armory.loans AS
 GRANT USAGE ON SCHEMA armory TO firingline_armory, firingline_gateway;
 GRANT SELECT, INSERT, UPDATE, DELETE ON
     armory.weapon_type, armory.weapon, armory.lot, armory.reservation, armory.known_booking, armory.loan,
-    armory.known_lane, armory.known_score, armory.known_hours, armory.reckoning
+    armory.known_lane, armory.known_score, armory.known_hours, armory.known_entitlement,
+    armory.reckoning
 TO firingline_armory;
 GRANT SELECT, INSERT ON armory.handover, armory.service, armory.day_closing, armory.explanation TO firingline_armory;
 GRANT SELECT ON
     armory.weapon_types, armory.weapons, armory.ammunition_stock, armory.reservations, armory.handovers, armory.loans,
-    armory.reservations_beyond_stock, armory.services, armory.cartridges, armory.explanations, armory.issued_lots
+    armory.reservations_beyond_stock, armory.services, armory.cartridges, armory.explanations, armory.issued_lots,
+    armory.lanes, armory.entitlements
 TO firingline_gateway;
 
 -- Payment -----------------------------------------------------------------------------------------------

@@ -18,7 +18,11 @@ from gateway.shots import TakesShots
 from gateway.showing import Listing, shows
 from gateway.telling import Tells
 from handlers.armory import commands as armory
-from handlers.armory import views as armory_views
+from handlers.armory.views import ammunition as ammunition_views
+from handlers.armory.views import compatibility as compatibility_views
+from handlers.armory.views import custody as custody_views
+from handlers.armory.views import services as services_views
+from handlers.armory.views import weapons as weapons_views
 from handlers.auth import commands as auth
 from handlers.auth import views as auth_views
 from handlers.auth.endpoint import answers, bodies
@@ -170,29 +174,39 @@ BOOKINGS: Final = (
 ARMOURY: Final = (
     asks("POST", BOOKING + "/weapon", armory.IssueWeapon, only("armourer", "admin"), result=BOOKING),
     asks("POST", BOOKING + "/weapon/return", armory.ReturnWeapon, only("armourer", "admin"), result=BOOKING),
-    shows("/v1/weapon-types", read.weapon_types, Listing[armory_views.WeaponTypeView], ANYBODY, of="armory"),
+    shows("/v1/weapon-types", read.weapon_types, Listing[weapons_views.WeaponTypeView], ANYBODY, of="armory"),
     asks("PUT", "/v1/weapon-types/{weapon_type}", armory.AddWeaponType, only("armourer", "admin")),
     shows(
-        "/v1/weapons", read.weapons, Listing[armory_views.WeaponView], own_or(Owner.ROWS, "armourer", "admin"),
+        "/v1/weapon-types/{weapon_type}/compatibility", read.compatibility, compatibility_views.Compatibility,
+        own_rows, query=read.CompatibilityQuery, of="armory",
+    ),
+    shows(
+        "/v1/weapons", read.weapons, Listing[weapons_views.WeaponView], own_or(Owner.ROWS, "armourer", "admin"),
         query=read.WeaponsQuery, of="armory",
     ),
     asks("POST", "/v1/weapons", armory.AddWeapon, only("armourer", "admin"), makes="weapon", result="/v1/weapons"),
     shows(
-        "/v1/weapons/{weapon}/custody", read.custody, armory_views.Custody, only("armourer", "admin"),
+        "/v1/weapons/{weapon}/custody", read.custody, custody_views.Custody, only("armourer", "admin"),
         query=read.CustodyQuery, of="armory",
     ),
     shows(
-        "/v1/weapons/{weapon}/handovers", read.handovers, armory_views.CustodyBook, only("armourer", "admin"),
+        "/v1/weapons/{weapon}/handovers", read.handovers, custody_views.CustodyBook, only("armourer", "admin"),
         of="armory",
     ),
     asks("POST", "/v1/weapons/{weapon}/handovers/correct", armory.CorrectHandover, only("armourer", "admin")),
+    asks("PUT", "/v1/weapons/{weapon}/location", armory.MoveWeapon, only("armourer", "admin")),
+    asks("PUT", "/v1/weapons/{weapon}/condition", armory.AssessWeapon, only("armourer", "admin")),
+    asks("PUT", "/v1/weapons/{weapon}/owner", armory.TransferWeapon, only("armourer", "admin")),
+    asks("POST", "/v1/weapons/{weapon}/retire", armory.RetireWeapon, only("armourer", "admin")),
+    asks("POST", "/v1/weapons/{weapon}/loss", armory.ReportLoss, only("armourer", "instructor", "admin")),
+    asks("POST", "/v1/weapons/{weapon}/recover", armory.RecoverWeapon, only("armourer", "admin")),
     asks("POST", "/v1/weapons/{weapon}/quarantine", armory.QuarantineWeapon, only("armourer", "admin")),
     asks("POST", "/v1/weapons/{weapon}/release", armory.ReleaseWeapon, only("armourer", "admin")),
     asks("POST", "/v1/weapons/{weapon}/services", armory.ServiceWeapon, only("armourer", "admin")),
     asks("POST", "/v1/weapons/{weapon}/service-plan", armory.PlanService, only("armourer", "admin")),
     asks("POST", "/v1/weapons/{weapon}/service-plan/cancel", armory.CancelServicePlan, only("armourer", "admin")),
     shows(
-        "/v1/weapons/{weapon}/services", read.services, Listing[armory_views.Service], only("armourer", "admin"),
+        "/v1/weapons/{weapon}/services", read.services, Listing[services_views.Service], only("armourer", "admin"),
         of="armory",
     ),
     asks(
@@ -200,16 +214,16 @@ ARMOURY: Final = (
         result="/v1/weapons",
     ),
     shows(
-        "/v1/weapons-out", read.weapons_out, Listing[armory_views.WeaponOut],
+        "/v1/weapons-out", read.weapons_out, Listing[weapons_views.WeaponOut],
         only("armourer", "instructor", "admin"), of="armory",
     ),
     shows(
         "/v1/reservations-beyond-stock", read.reservations_beyond_stock,
-        Listing[armory_views.ReservationBeyondStock], only("armourer", "admin"), of="armory",
+        Listing[weapons_views.ReservationBeyondStock], only("armourer", "admin"), of="armory",
     ),
     asks("POST", "/v1/ranges/{range}/close-day", armory.CloseDay, only("armourer", "instructor", "admin")),
     shows(
-        "/v1/ammunition", read.ammunition, Listing[armory_views.AmmunitionView], only("armourer", "admin"),
+        "/v1/ammunition", read.ammunition, Listing[ammunition_views.AmmunitionView], only("armourer", "admin"),
         of="armory",
     ),
     asks("POST", "/v1/ammunition", armory.StockAmmunition, only("armourer", "admin"), result="/v1/ammunition"),
@@ -220,14 +234,14 @@ ARMOURY: Final = (
     asks("POST", "/v1/ammunition/recall", armory.RecallLot, only("armourer", "admin"), result="/v1/ammunition"),
     asks("POST", "/v1/ammunition/reinstate", armory.ReinstateLot, only("armourer", "admin"), result="/v1/ammunition"),
     shows(
-        "/v1/ammunition/issued", read.issued_lots, Listing[armory_views.IssuedLot], only("armourer", "admin"),
+        "/v1/ammunition/issued", read.issued_lots, Listing[ammunition_views.IssuedLot], only("armourer", "admin"),
         query=read.LotQuery, of="armory",
     ),
     shows(
-        "/v1/ammunition/differences", read.differences, Listing[armory_views.CartridgesView],
+        "/v1/ammunition/differences", read.differences, Listing[ammunition_views.CartridgesView],
         only("armourer", "instructor", "admin"), of="armory",
     ),
-    shows(BOOKING + "/ammunition", read.cartridges, armory_views.CartridgesAccount, own_rows, of="armory"),
+    shows(BOOKING + "/ammunition", read.cartridges, ammunition_views.CartridgesAccount, own_rows, of="armory"),
     asks(
         "POST", BOOKING + "/ammunition/explain", armory.ExplainDifference, only("armourer", "admin"),
         result=BOOKING + "/ammunition",

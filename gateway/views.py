@@ -10,7 +10,11 @@ from bus.clock import now
 from bus.fields import Code, Text
 from gateway.queries import MOST_ITEMS, Day, History, Limit, Moment, Period, Query, Skip
 from gateway.showing import Listing, Look
-from handlers.armory import views as armory
+from handlers.armory.views import ammunition as ammunition_views
+from handlers.armory.views import compatibility as compatibility_views
+from handlers.armory.views import custody as custody_views
+from handlers.armory.views import services as services_views
+from handlers.armory.views import weapons as weapons_views
 from handlers.auth import views as auth
 from handlers.booking.views import bookings, lanes, slots
 from handlers.booking.views import waitlist as waiting
@@ -52,6 +56,14 @@ class WeaponsQuery(Query):
 class CustodyQuery(Query):
     """At which moment."""
 
+    at: Moment | None = Field(default=None, description="Now, if it is left out.")
+
+
+class CompatibilityQuery(Query):
+    """On which lane, by whom and when."""
+
+    lane: Code
+    person: UUID | None = Field(default=None, description="Who shoots; only staff asks for others.")
     at: Moment | None = Field(default=None, description="Now, if it is left out.")
 
 
@@ -175,63 +187,73 @@ async def booking(look: Look[Query]) -> bookings.BookingView | None:
     )
 
 
-async def weapon_types(look: Look[Query]) -> Listing[armory.WeaponTypeView]:
+async def weapon_types(look: Look[Query]) -> Listing[weapons_views.WeaponTypeView]:
     """List the types of weapons that the club has."""
-    return Listing(items=tuple(await armory.weapon_types(look.connection)))
+    return Listing(items=tuple(await weapons_views.weapon_types(look.connection)))
 
 
-async def weapons(look: Look[WeaponsQuery]) -> Listing[armory.WeaponView]:
+async def compatibility(look: Look[CompatibilityQuery]) -> compatibility_views.Compatibility | None:
+    """Show whether a type of weapon, a lane, cartridges and a shooter's licences go together, and if not, why."""
+    person = _person(look, look.query.person)
+    if person is None:
+        return None
+    return await compatibility_views.compatibility(
+        look.connection, look.path["weapon_type"], look.query.lane, person, look.query.at or now()
+    )
+
+
+async def weapons(look: Look[WeaponsQuery]) -> Listing[weapons_views.WeaponView]:
     """List the register of weapons."""
-    found = await armory.weapons(look.connection, staff=look.caller.staff, weapon_type=look.query.weapon_type)
+    found = await weapons_views.weapons(look.connection, staff=look.caller.staff, weapon_type=look.query.weapon_type)
     return Listing(items=tuple(found))
 
 
-async def custody(look: Look[CustodyQuery]) -> armory.Custody | None:
+async def custody(look: Look[CustodyQuery]) -> custody_views.Custody | None:
     """Show who held a weapon at a moment."""
-    return await armory.custody(look.connection, look.path["weapon"], look.query.at or now())
+    return await custody_views.custody(look.connection, look.path["weapon"], look.query.at or now())
 
 
-async def handovers(look: Look[Query]) -> armory.CustodyBook:
+async def handovers(look: Look[Query]) -> custody_views.CustodyBook:
     """Show a weapon's custody book: its last entries, the latest first, and the hash that the chain ends in."""
-    return await armory.custody_book(look.connection, look.path["weapon"], most=MOST_ITEMS)
+    return await custody_views.custody_book(look.connection, look.path["weapon"], most=MOST_ITEMS)
 
 
-async def weapons_out(look: Look[Query]) -> Listing[armory.WeaponOut]:
+async def weapons_out(look: Look[Query]) -> Listing[weapons_views.WeaponOut]:
     """List the weapons that are out, and with whom, the longest first."""
-    return Listing(items=tuple(await armory.weapons_out(look.connection)))
+    return Listing(items=tuple(await weapons_views.weapons_out(look.connection)))
 
 
-async def services(look: Look[Query]) -> Listing[armory.Service]:
+async def services(look: Look[Query]) -> Listing[services_views.Service]:
     """List a weapon's services, the latest first."""
-    return Listing(items=tuple(await armory.services(look.connection, look.path["weapon"], most=MOST_ITEMS)))
+    return Listing(items=tuple(await services_views.services(look.connection, look.path["weapon"], most=MOST_ITEMS)))
 
 
-async def reservations_beyond_stock(look: Look[Query]) -> Listing[armory.ReservationBeyondStock]:
+async def reservations_beyond_stock(look: Look[Query]) -> Listing[weapons_views.ReservationBeyondStock]:
     """List the reservations that the units fit for use may not suffice for, the next first."""
-    return Listing(items=tuple(await armory.reservations_beyond_stock(look.connection, most=MOST_ITEMS)))
+    return Listing(items=tuple(await weapons_views.reservations_beyond_stock(look.connection, most=MOST_ITEMS)))
 
 
-async def ammunition(look: Look[Query]) -> Listing[armory.AmmunitionView]:
+async def ammunition(look: Look[Query]) -> Listing[ammunition_views.AmmunitionView]:
     """List how many cartridges of each calibre and lot are in stock, and which can be issued."""
-    return Listing(items=tuple(await armory.ammunition(look.connection)))
+    return Listing(items=tuple(await ammunition_views.ammunition(look.connection)))
 
 
-async def issued_lots(look: Look[LotQuery]) -> Listing[armory.IssuedLot]:
+async def issued_lots(look: Look[LotQuery]) -> Listing[ammunition_views.IssuedLot]:
     """List who had cartridges of a lot, the last first: whom to ask when it is recalled."""
-    found = await armory.issued_lots(look.connection, look.query.calibre, look.query.lot, most=MOST_ITEMS)
+    found = await ammunition_views.issued_lots(look.connection, look.query.calibre, look.query.lot, most=MOST_ITEMS)
     return Listing(items=tuple(found))
 
 
-async def cartridges(look: Look[Query]) -> armory.CartridgesAccount | None:
+async def cartridges(look: Look[Query]) -> ammunition_views.CartridgesAccount | None:
     """Show what became of a booking's cartridges: fired, returned, written off, and what is not explained."""
-    return await armory.cartridges(
+    return await ammunition_views.cartridges(
         look.connection, look.path["booking"], viewer=look.caller.viewer, staff=look.caller.staff
     )
 
 
-async def differences(look: Look[Query]) -> Listing[armory.CartridgesView]:
+async def differences(look: Look[Query]) -> Listing[ammunition_views.CartridgesView]:
     """List the bookings whose cartridges do not add up to their counted shots, the earliest first."""
-    return Listing(items=tuple(await armory.differences(look.connection, most=MOST_ITEMS)))
+    return Listing(items=tuple(await ammunition_views.differences(look.connection, most=MOST_ITEMS)))
 
 
 async def prices(look: Look[Query]) -> payment.PriceListView | None:

@@ -11,11 +11,14 @@ from bus.fields import Code, Moment, Rounds, Text
 from bus.message import Command
 from handlers.armory.events import (
     UNNUMBERED,
+    Condition,
     Correction,
     Explanation,
+    Loss,
     Lot,
     QuarantineReason,
     RecallReason,
+    Retirement,
     ServiceWork,
     WriteOff,
 )
@@ -39,6 +42,52 @@ class AddWeapon(Command, name="armory.add-weapon", stream="weapon:{weapon}", abo
     weapon: UUID
     weapon_type: Code
     serial: Annotated[Text, Field(max_length=60)]
+    maker: Annotated[Text, Field(max_length=60)] | None = None
+    model: Annotated[Text, Field(max_length=60)] | None = None
+    condition: Condition = "good"
+    owner: UUID | None = Field(default=None, description="Left out: the club.")
+    location: Code | None = Field(default=None, description="Where it lies: `safe-1`.")
+
+
+class MoveWeapon(Command, name="armory.move-weapon", stream="weapon:{weapon}", about="weapon"):
+    """Give a weapon another place in the armoury."""
+
+    weapon: UUID
+    location: Code
+
+
+class AssessWeapon(Command, name="armory.assess-weapon", stream="weapon:{weapon}", about="weapon"):
+    """Enter in what condition a weapon is."""
+
+    weapon: UUID
+    condition: Condition
+
+
+class TransferWeapon(Command, name="armory.transfer-weapon", stream="weapon:{weapon}", about="weapon"):
+    """Enter that a weapon in the armoury belongs to somebody else now, or to the club."""
+
+    weapon: UUID
+    owner: UUID | None
+
+
+class RetireWeapon(Command, name="armory.retire-weapon", stream="weapon:{weapon}", about="weapon"):
+    """Take a weapon out of the register for good."""
+
+    weapon: UUID
+    reason: Retirement
+
+
+class ReportLoss(Command, name="armory.report-loss", stream="weapon:{weapon}", about="weapon"):
+    """Report that a weapon is lost."""
+
+    weapon: UUID
+    reason: Loss
+
+
+class RecoverWeapon(Command, name="armory.recover-weapon", stream="weapon:{weapon}", about="weapon"):
+    """Enter that a weapon that was lost is here again."""
+
+    weapon: UUID
 
 
 class StockAmmunition(Command, name="armory.stock-ammunition", stream="ammunition:{calibre}"):

@@ -18,6 +18,10 @@ Lot = Annotated[Text, Field(max_length=60)]
 UNNUMBERED: Final = "unnumbered"  # the lot of cartridges whose boxes bear no number
 
 
+Condition = Literal["new", "good", "worn", "poor"]
+"""In what condition a weapon is."""
+
+
 class WeaponTypeAdded(Event, name="armory.weapon-type-added", stream="weapon-type:{weapon_type}"):
     """The club has a new type of weapon."""
 
@@ -35,6 +39,72 @@ class WeaponAdded(Event, name="armory.weapon-added", stream="weapon:{weapon}"):
     serial: Text
     added_at: Moment | None = None
     service_due_at: Moment | None = None
+    maker: Text | None = None
+    model: Text | None = None
+    condition: Condition = "good"
+    owner: UUID | None = Field(default=None, description="none: the club")
+    location: Code | None = None
+
+
+class WeaponMoved(Event, name="armory.weapon-moved", stream="weapon:{weapon}"):
+    """A weapon has its place elsewhere in the armoury now."""
+
+    weapon: UUID
+    location: Code
+    moved_by: UUID
+    moved_at: Moment
+
+
+class WeaponAssessed(Event, name="armory.weapon-assessed", stream="weapon:{weapon}"):
+    """Somebody looked at a weapon and said in what condition it is."""
+
+    weapon: UUID
+    condition: Condition
+    assessed_by: UUID
+    assessed_at: Moment
+
+
+class WeaponTransferred(Event, name="armory.weapon-transferred", stream="weapon:{weapon}"):
+    """A weapon that lies in the armoury belongs to somebody else now."""
+
+    weapon: UUID
+    owner: UUID | None = Field(description="none: the club")
+    transferred_by: UUID
+    transferred_at: Moment
+
+
+Retirement = Literal["sold", "destroyed", "handed-over", "scrapped"]
+"""How a weapon left the register."""
+
+
+class WeaponRetired(Event, name="armory.weapon-retired", stream="weapon:{weapon}"):
+    """A weapon left the register for good; what is written of it stays."""
+
+    weapon: UUID
+    reason: Retirement
+    retired_by: UUID
+    retired_at: Moment
+
+
+Loss = Literal["missing", "not-returned", "stolen"]
+"""How a weapon was lost."""
+
+
+class WeaponLost(Event, name="armory.weapon-lost", stream="weapon:{weapon}"):
+    """A weapon is not where it should be, and nobody knows where it is."""
+
+    weapon: UUID
+    reason: Loss
+    reported_by: UUID
+    reported_at: Moment
+
+
+class WeaponRecovered(Event, name="armory.weapon-recovered", stream="weapon:{weapon}"):
+    """A weapon that was lost is here again; it is in quarantine until it is released."""
+
+    weapon: UUID
+    recovered_by: UUID
+    recovered_at: Moment
 
 
 class Away(BaseModel):

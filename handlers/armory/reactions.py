@@ -21,7 +21,7 @@ def reserve(demand: Demand, validated: LicenceValidated, given: Given) -> Sequen
     if terms.weapon_type is None or not demand.open:
         return []
     during = Span(terms.starts_at, terms.ends_at)
-    refusal = why_not(demand, terms.weapon_type, terms.weapon_class, during, given.at)
+    refusal = why_not(demand, terms.weapon_type, terms.weapon_class, terms.lane, during, given.at)
     if refusal is None:
         return [WeaponReserved(booking=booking, terms=terms)]
     return [

@@ -4,10 +4,21 @@ from __future__ import annotations
 
 from bus.service import Hears, Service
 from handlers.armory import commands, events, reactions
-from handlers.armory.model import ammunition, closing, corrections, custody, fitness, planning, reckoning, register
+from handlers.armory.model import (
+    ammunition,
+    closing,
+    corrections,
+    custody,
+    fitness,
+    planning,
+    reckoning,
+    register,
+    whereabouts,
+)
 from handlers.armory.store import ammunition as cartridges
 from handlers.armory.store import applies, bookkeeping, loads, projections, upkeep
-from handlers.auth.events import LicenceValidated
+from handlers.armory.store import whereabouts as places
+from handlers.auth.events import EntitlementsPublished, LicenceValidated
 from handlers.booking.events import (
     BookingCancelled,
     BookingRejected,
@@ -40,6 +51,12 @@ def service() -> Service:
             Hears(commands.CorrectHandover, bookkeeping.load_page, corrections.correct_handover),
             Hears(commands.QuarantineWeapon, bookkeeping.load_bench, fitness.quarantine_weapon),
             Hears(commands.ReleaseWeapon, bookkeeping.load_bench, fitness.release_weapon),
+            Hears(commands.MoveWeapon, bookkeeping.load_bench, whereabouts.move_weapon),
+            Hears(commands.AssessWeapon, bookkeeping.load_bench, whereabouts.assess_weapon),
+            Hears(commands.TransferWeapon, bookkeeping.load_bench, whereabouts.transfer_weapon),
+            Hears(commands.RetireWeapon, bookkeeping.load_bench, whereabouts.retire_weapon),
+            Hears(commands.ReportLoss, bookkeeping.load_bench, whereabouts.report_loss),
+            Hears(commands.RecoverWeapon, bookkeeping.load_bench, whereabouts.recover_weapon),
             Hears(commands.SetServiceInterval, bookkeeping.load_fleet, fitness.set_service_interval),
             Hears(commands.ServiceWeapon, bookkeeping.load_bench, fitness.service_weapon),
             Hears(commands.PlanService, bookkeeping.load_calendar, planning.plan_service),
@@ -76,6 +93,12 @@ def service() -> Service:
             events.ServicePlanned,
             events.ServicePlanCancelled,
             events.ServiceFellDue,
+            events.WeaponMoved,
+            events.WeaponAssessed,
+            events.WeaponTransferred,
+            events.WeaponRetired,
+            events.WeaponLost,
+            events.WeaponRecovered,
             events.DayClosed,
         ],
         asks_itself=[commands.PlanServiceAhead, commands.FindServiceDue],
@@ -101,12 +124,19 @@ def service() -> Service:
             events.ServicePlanned: upkeep.service_planned,
             events.ServicePlanCancelled: upkeep.service_plan_cancelled,
             events.ServiceFellDue: upkeep.service_fell_due,
+            events.WeaponMoved: places.weapon_moved,
+            events.WeaponAssessed: places.weapon_assessed,
+            events.WeaponTransferred: places.weapon_transferred,
+            events.WeaponRetired: places.weapon_retired,
+            events.WeaponLost: places.weapon_lost,
+            events.WeaponRecovered: places.weapon_recovered,
             events.DayClosed: upkeep.day_closed,
             ShooterCheckedIn: projections.shooter_checked_in,
             BookingRejected: projections.booking_rejected,
             BookingCancelled: projections.booking_cancelled,
             NoShowReleased: projections.no_show_released,
             SessionFinished: projections.session_finished,
+            EntitlementsPublished: projections.entitlements_published,
             RangeSetUp: upkeep.range_set_up,
             LaneOpened: cartridges.lane_opened,
             SessionScored: cartridges.session_scored,

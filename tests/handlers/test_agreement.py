@@ -39,7 +39,7 @@ from handlers.booking.views.offers import Offers
 from handlers.booking.views.slots import situation_of
 from tests.database import Database
 from tests.handlers.armory.hearing import Hearing
-from tests.handlers.armory.made import BORIS, CARLA, booking, terms, validated, weapon
+from tests.handlers.armory.made import BORIS, CARLA, booking, entitled, terms, validated, weapon
 from tests.handlers.booking.desk import Desk
 from tests.handlers.booking.examples import SET_UP, invoiced, open_lane, registered
 from tests.handlers.scenario import NOON
@@ -115,6 +115,8 @@ async def house(database: Database) -> AsyncIterator[House]:
     await armory.hears(AddWeaponType(weapon_type="air-rifle", weapon_class="air", calibre="4.5 mm", title="Air rifle"))
     for number in range(1, UNITS + 1):
         await armory.hears(AddWeapon(weapon=weapon(number), weapon_type="air-rifle", serial=str(number)))
+    for published in entitled(*(booking(500 + number) for number in range(1, 6))):
+        await armory.hears(published)
     connection: asyncpg.Connection = await database.connect("postgres")
     await connection.execute("SET search_path = booking, bus")
     desk = Desk(connection)

@@ -15,7 +15,7 @@ from handlers.armory.commands import CorrectHandover
 from handlers.armory.events import HandoverCorrected
 from handlers.armory.model.ammunition import AmmunitionShort
 from handlers.armory.model.custody import BookingHoldsWeapon
-from handlers.armory.model.fitness import Weapon, WeaponUnknown, restocked
+from handlers.armory.model.fitness import Weapon, WeaponUnknown, must_be_there, restocked
 from handlers.armory.model.people import other_hand
 
 
@@ -55,6 +55,7 @@ def correct_handover(page: Page, asked: CorrectHandover, given: Given) -> Sequen
     weapon, last = page.weapon, page.last
     if weapon is None:
         raise WeaponUnknown
+    must_be_there(weapon)
     if last is None or last.entry != asked.entry:
         raise EntryNotLast(last="none" if last is None else last.entry)
     if last.corrects is not None:

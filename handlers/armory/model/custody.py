@@ -13,7 +13,7 @@ from bus.service import Effect, Given
 from handlers.armory.commands import IssueWeapon, ReturnWeapon
 from handlers.armory.events import WeaponIssued, WeaponReturned
 from handlers.armory.model.ammunition import Stocked, lot_for
-from handlers.armory.model.fitness import Weapon, WeaponUnknown, must_be_fit, used
+from handlers.armory.model.fitness import Weapon, WeaponUnknown, must_be_fit, must_be_there, used
 from handlers.armory.model.people import other_hand
 from handlers.armory.model.reservations import Reservation, Taken
 from handlers.armory.model.times import Span
@@ -41,6 +41,7 @@ class Counter:
     booking_holds_one: bool
     stock: Sequence[Stocked]  # of the weapon's calibre
     taken: Taken  # units of its type, by other bookings and services, before this one's time begins
+    entitled: Sequence[Span]  # when the shooter may shoot weapons of its class
     another_in: bool = False  # another unit of its type is fit and there, and no service of it is planned by then
 
 
@@ -66,6 +67,10 @@ class BookingHoldsWeapon(Rejected):
 
 class PromisedToOthers(Rejected):
     """Before this reservation begins, each of the club's {units} {weapon_type} is promised to others or still out."""
+
+
+class NotEntitled(Rejected):
+    """No licence of the shooter that counts now allows weapons of the class {weapon_class}."""
 
 
 class PlannedForService(Rejected):
@@ -95,6 +100,8 @@ def issue_weapon(counter: Counter, asked: IssueWeapon, given: Given) -> Sequence
     must_be_fit(weapon, given.at)
     if not counter.checked_in:
         raise NotCheckedIn
+    if not any(span.starts_at <= given.at < span.ends_at for span in counter.entitled):
+        raise NotEntitled(weapon_class=weapon.kind.weapon_class)
     if counter.out:
         raise WeaponOut
     if counter.booking_holds_one:
@@ -129,6 +136,7 @@ def _check_time(counter: Counter, weapon: Weapon, reservation: Reservation, at: 
 def return_weapon(loan: Loan | None, asked: ReturnWeapon, given: Given) -> Sequence[Effect]:
     if loan is None or loan.booking != asked.booking:
         raise WeaponNotOut
+    must_be_there(loan.weapon)
     back = asked.rounds_returned + asked.rounds_misfired
     if back > loan.rounds:
         raise MoreReturnedThanIssued(returned=back, issued=loan.rounds)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final
+from typing import Final, Literal
 from uuid import UUID
 
 from bus.errors import Rejected
@@ -49,6 +49,7 @@ class Weapon:
     planned: Span | None = None  # a service
     barrel: int = 1
     barrel_rounds: int = 0
+    gone: Literal["lost", "retired"] | None = None
 
     @property
     def due(self) -> bool:
@@ -58,7 +59,7 @@ class Weapon:
 
     @property
     def fit(self) -> bool:
-        return self.quarantine is None and not self.due
+        return self.gone is None and self.quarantine is None and not self.due
 
     @property
     def away(self) -> tuple[Span, ...]:
@@ -96,6 +97,14 @@ class WeaponUnknown(Rejected):
     """This weapon is not in the register."""
 
 
+class WeaponRetiredBefore(Rejected):
+    """This weapon has left the register."""
+
+
+class WeaponIsLost(Rejected):
+    """This weapon was reported lost; enter first that it is here again."""
+
+
 class WeaponInQuarantine(Rejected):
     """This weapon is in quarantine ({reason}); it is not handed out before it is released."""
 
@@ -120,7 +129,15 @@ class OutForService(Rejected):
     """This weapon is out; it can be serviced once it is back."""
 
 
+def must_be_there(weapon: Weapon) -> None:
+    if weapon.gone == "retired":
+        raise WeaponRetiredBefore
+    if weapon.gone == "lost":
+        raise WeaponIsLost
+
+
 def must_be_fit(weapon: Weapon, at: datetime) -> None:
+    must_be_there(weapon)
     if weapon.quarantine is not None:
         raise WeaponInQuarantine(reason=weapon.quarantine)
     if weapon.service_due_at is not None and weapon.service_due_at <= at:
@@ -209,7 +226,7 @@ def _under(weapon: Weapon, kind: WeaponType, rounds: int | None, at: datetime) -
 def find_service_due(bench: Bench, asked: FindServiceDue, given: Given) -> Sequence[Effect]:
     """The time for a service may have been moved, or the service done, since this was scheduled."""
     weapon = bench.weapon
-    if weapon is None or weapon.service_due_at is None or weapon.overdue:
+    if weapon is None or weapon.gone is not None or weapon.service_due_at is None or weapon.overdue:
         return []
     if weapon.service_due_at > given.at:
         return service_timers(asked.weapon, weapon.service_due_at)
@@ -218,6 +235,8 @@ def find_service_due(bench: Bench, asked: FindServiceDue, given: Given) -> Seque
 
 
 def known(bench: Bench) -> Weapon:
+    """The weapon, as long as it is of the register and not lost."""
     if bench.weapon is None:
         raise WeaponUnknown
+    must_be_there(bench.weapon)
     return bench.weapon

@@ -92,9 +92,7 @@ def add_weapon(register: Register, asked: AddWeapon, given: Given) -> Sequence[E
     due_at = kind.service_due(given.at)
     return [
         WeaponAdded(
-            weapon=asked.weapon,
-            weapon_type=asked.weapon_type,
-            serial=asked.serial,
+            **asked.model_dump(),
             added_at=given.at,
             service_due_at=due_at,
         ),

@@ -39,6 +39,7 @@ class Demand:
     open: bool  # the booking has not ended, and the armory has not answered it yet
     weapon_type: WeaponType | None
     taken: Taken
+    lane_classes: frozenset[str] | None = None  # that are shot on the lane; none: it was not told yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,10 @@ class WeaponOfAnotherClass(Rejected):
     """{title} is a weapon of the class {weapon_class}; the booking is for {asked}."""
 
 
+class WeaponNotForLane(Rejected):
+    """{title} is a weapon of the class {weapon_class}, which is not shot on lane {lane}."""
+
+
 class NoUnitFit(Rejected):
     """No {title} is fit for use at present."""
 
@@ -62,13 +67,17 @@ class NoWeaponFree(Rejected):
     """No {title} is free for all of that time: at some moment each of the {units} is reserved, out or in service."""
 
 
-def why_not(demand: Demand, weapon_type: str, weapon_class: str, during: Span, at: datetime) -> Rejected | None:
+def why_not(
+    demand: Demand, weapon_type: str, weapon_class: str, lane: str, during: Span, at: datetime
+) -> Rejected | None:
     """Why no unit of the type can be kept for that time, as things stand at `at`, if so."""
     kind = demand.weapon_type
     if kind is None:
         return WeaponTypeUnknown(weapon_type=weapon_type)
     if kind.weapon_class != weapon_class:
         return WeaponOfAnotherClass(title=kind.title, weapon_class=kind.weapon_class, asked=weapon_class)
+    if demand.lane_classes is not None and weapon_class not in demand.lane_classes:
+        return WeaponNotForLane(title=kind.title, weapon_class=weapon_class, lane=lane)
     if kind.units == 0:
         return NoUnitFit(title=kind.title)
     if demand.taken.most(during, at) >= kind.units:

@@ -98,11 +98,12 @@ async def move_ammunition(connection: Connection, weapon: UUID, rounds: int) -> 
 async def lane_opened(connection: Connection, event: LaneOpened) -> None:
     await connection.execute(
         """
-        INSERT INTO known_lane (lane, has_target) VALUES ($1, $2)
-        ON CONFLICT (lane) DO UPDATE SET has_target = excluded.has_target
+        INSERT INTO known_lane (lane, has_target, weapon_classes) VALUES ($1, $2, $3)
+        ON CONFLICT (lane) DO UPDATE SET has_target = excluded.has_target, weapon_classes = excluded.weapon_classes
         """,
         event.lane,
         event.target_address is not None,
+        list(event.weapon_classes),
     )
 
 

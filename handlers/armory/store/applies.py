@@ -37,14 +37,19 @@ async def weapon_added(connection: Connection, event: WeaponAdded) -> None:
     await connection.execute(
         """
         INSERT INTO weapon (weapon, weapon_type, serial, rounds_fired, rounds_since_service, barrel, barrel_rounds,
-                            overdue, service_from, service_due_at)
-        VALUES ($1, $2, $3, 0, 0, 1, 0, false, $4, $5)
+                            overdue, service_from, service_due_at, maker, model, condition, owner, location)
+        VALUES ($1, $2, $3, 0, 0, 1, 0, false, $4, $5, $6, $7, $8, $9, $10)
         """,
         event.weapon,
         event.weapon_type,
         event.serial,
         event.added_at,
         event.service_due_at,
+        event.maker,
+        event.model,
+        event.condition,
+        event.owner,
+        event.location,
     )
 
 

@@ -7,16 +7,22 @@ from uuid import UUID
 from bus.connection import Connection
 from bus.fields import EARLIEST, LATEST
 from handlers.armory.commands import (
+    AssessWeapon,
     CancelServicePlan,
     CloseDay,
     CorrectHandover,
     FindServiceDue,
+    MoveWeapon,
     PlanService,
     PlanServiceAhead,
     QuarantineWeapon,
+    RecoverWeapon,
     ReleaseWeapon,
+    ReportLoss,
+    RetireWeapon,
     ServiceWeapon,
     SetServiceInterval,
+    TransferWeapon,
 )
 from handlers.armory.events import UNNUMBERED
 from handlers.armory.model.closing import Loose, Out
@@ -36,6 +42,12 @@ OfWeapon = (
     | FindServiceDue
     | PlanService
     | PlanServiceAhead
+    | MoveWeapon
+    | AssessWeapon
+    | TransferWeapon
+    | RetireWeapon
+    | ReportLoss
+    | RecoverWeapon
 )
 
 
@@ -57,7 +69,7 @@ async def load_fleet(connection: Connection, asked: SetServiceInterval) -> Fleet
     rows = await connection.fetch(
         """
         SELECT w.weapon, t.calibre, w.quarantine, w.rounds_fired, w.rounds_since_service, t.service_after_rounds,
-               w.service_from, w.service_due_at, w.overdue, w.planned, w.barrel, w.barrel_rounds
+               w.service_from, w.service_due_at, w.overdue, w.planned, w.barrel, w.barrel_rounds, w.gone
         FROM weapon AS w JOIN weapon_type AS t USING (weapon_type)
         WHERE w.weapon_type = $1
         """,
@@ -89,7 +101,7 @@ async def load_out(connection: Connection, asked: CloseDay) -> list[Out]:
         """
         SELECT l.weapon, w.weapon_type, l.holder
         FROM loan AS l JOIN weapon AS w USING (weapon) JOIN reservation AS r USING (booking)
-        WHERE l.returned_at IS NULL AND r.range = $1
+        WHERE l.returned_at IS NULL AND r.range = $1 AND w.gone IS NULL
         ORDER BY l.issued_at, l.weapon
         """,
         asked.range,

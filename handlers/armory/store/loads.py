@@ -56,7 +56,18 @@ async def load_demand(connection: Connection, validated: LicenceValidated) -> De
     kind = await lock_weapon_type(connection, terms.weapon_type)
     during = Span(terms.starts_at, terms.ends_at)
     taken = await load_taken(connection, terms.weapon_type, during, validated.booking, terms.replaces)
-    return Demand(open=True, weapon_type=kind, taken=taken)
+    classes = await connection.fetchval(
+        """
+        SELECT weapon_classes FROM known_lane WHERE lane = $1
+        """,
+        terms.lane,
+    )
+    return Demand(
+        open=True,
+        weapon_type=kind,
+        taken=taken,
+        lane_classes=None if classes is None else frozenset(classes),
+    )
 
 
 async def load_reservation(connection: Connection, message: Closing | IssueWeapon) -> Reservation | None:
@@ -95,8 +106,24 @@ async def load_counter(connection: Connection, asked: IssueWeapon) -> Counter:
         booking_holds_one=row["booking_holds_one"],
         stock=stock,
         taken=await load_taken_before(connection, asked.booking, weapon, reservation),
+        entitled=await load_entitled(connection, weapon, reservation),
         another_in=await another_is_in(connection, asked, weapon, reservation),
     )
+
+
+async def load_entitled(connection: Connection, weapon: Weapon | None, reservation: Reservation | None) -> list[Span]:
+    """When the shooter of a reservation may shoot weapons of a class."""
+    if weapon is None or reservation is None:
+        return []
+    rows = await connection.fetch(
+        """
+        SELECT lower(during) AS starts_at, upper(during) AS ends_at
+        FROM known_entitlement WHERE person = $1 AND weapon_class = $2
+        """,
+        reservation.person,
+        weapon.kind.weapon_class,
+    )
+    return [Span(*row) for row in rows]
 
 
 async def another_is_in(
@@ -109,7 +136,7 @@ async def another_is_in(
         """
         SELECT EXISTS (
             SELECT FROM weapon AS w JOIN weapon_type AS t USING (weapon_type)
-            WHERE t.weapon_type = $1 AND w.weapon <> $2 AND w.quarantine IS NULL AND NOT w.overdue
+            WHERE t.weapon_type = $1 AND w.weapon <> $2 AND w.gone IS NULL AND w.quarantine IS NULL AND NOT w.overdue
               AND (w.rounds_since_service >= t.service_after_rounds) IS NOT TRUE
               AND (lower(w.planned) < $3) IS NOT TRUE
               AND NOT EXISTS (SELECT FROM loan AS l WHERE l.weapon = w.weapon AND l.returned_at IS NULL))
@@ -171,7 +198,7 @@ async def lock_weapon(connection: Connection, weapon: UUID) -> Weapon | None:
     row = await connection.fetchrow(
         """
         SELECT t.calibre, w.quarantine, w.rounds_fired, w.rounds_since_service, t.service_after_rounds,
-               w.service_from, w.service_due_at, w.overdue, w.planned, w.barrel, w.barrel_rounds
+               w.service_from, w.service_due_at, w.overdue, w.planned, w.barrel, w.barrel_rounds, w.gone
         FROM weapon AS w JOIN weapon_type AS t USING (weapon_type)
         WHERE w.weapon = $1
         FOR UPDATE OF w
@@ -182,7 +209,7 @@ async def lock_weapon(connection: Connection, weapon: UUID) -> Weapon | None:
 
 
 def weapon_of(kind: WeaponType, row: Iterable[Any]) -> Weapon:
-    calibre, quarantine, fired, since_service, limit, since, due_at, overdue, planned, barrel, barrel_rounds = row
+    calibre, quarantine, fired, since_service, limit, since, due_at, overdue, planned, barrel, barrel_rounds, gone = row
     return Weapon(
         kind=kind,
         calibre=calibre,
@@ -196,6 +223,7 @@ def weapon_of(kind: WeaponType, row: Iterable[Any]) -> Weapon:
         planned=None if planned is None else Span(planned.lower, planned.upper),
         barrel=barrel,
         barrel_rounds=barrel_rounds,
+        gone=gone,
     )
 
 

@@ -1,10 +1,11 @@
-"""What the armory keeps of booking's events: tombstones of closed bookings, and who has checked in."""
+"""What the armory keeps of others' events: tombstones of closed bookings, who has checked in, who may shoot what."""
 
 from __future__ import annotations
 
 from uuid import UUID
 
 from bus.connection import Connection
+from handlers.auth.events import EntitlementsPublished
 from handlers.booking.events import (
     BookingCancelled,
     BookingRejected,
@@ -50,4 +51,26 @@ async def close_booking(connection: Connection, booking: UUID, how: str) -> None
         """,
         booking,
         how,
+    )
+
+
+async def entitlements_published(connection: Connection, event: EntitlementsPublished) -> None:
+    """They replace what was published of the person before; an entitlement to no time at all is none."""
+    await connection.execute(
+        """
+        DELETE FROM known_entitlement WHERE person = $1
+        """,
+        event.person,
+    )
+    await connection.execute(
+        """
+        INSERT INTO known_entitlement (person, weapon_class, during)
+        SELECT DISTINCT $1::uuid, e.weapon_class, tstzrange(e.valid_from, e.valid_until)
+        FROM unnest($2::text[], $3::timestamptz[], $4::timestamptz[]) AS e (weapon_class, valid_from, valid_until)
+        WHERE e.valid_from < e.valid_until
+        """,
+        event.person,
+        [entitlement.weapon_class for entitlement in event.entitlements],
+        [entitlement.valid_from for entitlement in event.entitlements],
+        [entitlement.valid_until for entitlement in event.entitlements],
     )

@@ -6,7 +6,7 @@ from handlers.armory.commands import AddWeapon, AddWeaponType, StockAmmunition
 from handlers.armory.service import service
 from tests.database import Database
 from tests.handlers.armory.hearing import Hearing
-from tests.handlers.armory.made import weapon
+from tests.handlers.armory.made import ANNA, BORIS, CARLA, entitled, weapon
 
 
 @pytest.fixture
@@ -27,4 +27,6 @@ async def stocked(armory: Hearing) -> Hearing:
     for number, code in ((1, "air-rifle"), (2, "air-rifle"), (3, "sport-pistol")):
         await armory.hears(AddWeapon(weapon=weapon(number), weapon_type=code, serial=f"SN-2024-{number:03}"))
     await armory.hears(StockAmmunition(calibre="4.5 mm", rounds=100))
+    for published in entitled(ANNA, BORIS, CARLA):
+        await armory.hears(published)
     return armory

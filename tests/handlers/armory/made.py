@@ -1,13 +1,15 @@
 """Messages and people that the armory's tests speak of."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from bus.fields import EARLIEST, LATEST
 from handlers.armory.commands import IssueWeapon, ReturnWeapon
 from handlers.armory.model.fitness import Weapon
 from handlers.armory.model.register import WeaponType
 from handlers.armory.model.times import Span
-from handlers.auth.events import LicenceValidated
+from handlers.auth.events import Entitlement, EntitlementsPublished, LicenceValidated
 from handlers.booking.events import (
     BookingCancelled,
     BookingRejected,
@@ -81,6 +83,21 @@ def cancelled(number: int = 1) -> BookingCancelled:
 
 def not_come(number: int = 1) -> NoShowReleased:
     return NoShowReleased(booking=booking(number), person=ANNA)
+
+
+def entitled(*people: UUID, weapon_classes: Sequence[str] = ("air", "smallbore")) -> list[EntitlementsPublished]:
+    """They may shoot these classes at any time."""
+    return [
+        EntitlementsPublished(
+            person=person,
+            entitlements=tuple(
+                Entitlement(weapon_class=one, valid_from=EARLIEST, valid_until=LATEST) for one in weapon_classes
+            ),
+            rule_set="generic",
+            rule_version=1,
+        )
+        for person in people
+    ]
 
 
 def checked_in(what: Terms, at: datetime = NOON) -> ShooterCheckedIn:

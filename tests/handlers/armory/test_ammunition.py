@@ -10,7 +10,6 @@ from hypothesis import given as drawn
 from hypothesis import strategies as st
 
 from bus.errors import Rejected
-from handlers.armory import views
 from handlers.armory.commands import (
     CloseDay,
     CorrectHandover,
@@ -61,6 +60,8 @@ from handlers.armory.model.reckoning import (
     explain_difference,
     reckon,
 )
+from handlers.armory.views import ammunition as ammunition_views
+from handlers.armory.views import weapons as weapons_views
 from handlers.booking.events import LaneOpened
 from handlers.stats.events import Group, SessionScored
 from tests.database import Database
@@ -445,11 +446,11 @@ async def test_a_lot_is_followed_to_whoever_had_of_it(stocked: Hearing, database
     assert issued.lot == UNNUMBERED
 
     gateway = await database.connect("gateway")
-    had = await views.issued_lots(gateway, "4.5 mm", "L-7", most=9)
+    had = await ammunition_views.issued_lots(gateway, "4.5 mm", "L-7", most=9)
     assert {(one.holder, one.rounds_fired) for one in had} == {(ANNA, 15), (BORIS, 15)}
-    stock = {one.lot: (one.rounds, one.issuable) for one in await views.ammunition(gateway)}
+    stock = {one.lot: (one.rounds, one.issuable) for one in await ammunition_views.ammunition(gateway)}
     assert stock == {"L-7": (20, False), UNNUMBERED: (99, True)}
-    rifle = next(one for one in await views.weapon_types(gateway) if one.weapon_type == "air-rifle")
+    rifle = next(one for one in await weapons_views.weapon_types(gateway) if one.weapon_type == "air-rifle")
     assert rifle.rounds_in_stock == 99
     await gateway.close()
 
@@ -460,19 +461,19 @@ async def test_a_bookings_cartridges_are_shown_to_its_shooter_and_to_staff(
     gateway = await database.connect("gateway")
     await stocked.hears(lane(target=True))
     await shoot(stocked, 1, 1, 40, 10)
-    shown = await views.cartridges(gateway, booking(1), viewer=ANNA, staff=False)
+    shown = await ammunition_views.cartridges(gateway, booking(1), viewer=ANNA, staff=False)
     assert shown is not None
     assert (shown.state, shown.fired, shown.unexplained) == ("uncounted", 30, 0)
     await stocked.hears(scored(1, hits=27))
-    (short,) = await views.differences(gateway, most=9)
+    (short,) = await ammunition_views.differences(gateway, most=9)
     assert (short.booking, short.state, short.unexplained) == (booking(1), "unexplained", 3)
     await stocked.hears(ExplainDifference(booking=booking(1), reason="lost", rounds=3), by=AT_COUNTER)
-    assert await views.differences(gateway, most=9) == []
-    shown = await views.cartridges(gateway, booking(1), viewer=CARLA, staff=True)
+    assert await ammunition_views.differences(gateway, most=9) == []
+    shown = await ammunition_views.cartridges(gateway, booking(1), viewer=CARLA, staff=True)
     assert shown is not None
     assert (shown.state, shown.issued, shown.fired, shown.returned, shown.written_off) == ("closed", 40, 27, 10, 3)
     assert [(one.reason, one.rounds, one.explained_by) for one in shown.explanations] == [("lost", 3, CARLA)]
-    assert await views.cartridges(gateway, booking(1), viewer=BORIS, staff=False) is None
+    assert await ammunition_views.cartridges(gateway, booking(1), viewer=BORIS, staff=False) is None
     await gateway.close()
 
 

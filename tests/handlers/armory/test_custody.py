@@ -17,6 +17,7 @@ from handlers.armory.model.custody import (
     Loan,
     MoreReturnedThanIssued,
     NotCheckedIn,
+    NotEntitled,
     NothingReserved,
     PromisedToOthers,
     ReservationOver,
@@ -50,6 +51,7 @@ COUNTER = Counter(
     booking_holds_one=False,
     stock=[Stocked(UNNUMBERED, 100)],
     taken=Taken(),
+    entitled=[Span(NOON - 2 * HOUR, NOON + 2 * HOUR)],
 )
 LOAN = Loan(booking(1), ANNA, rounds=40, issued_at=NOON, weapon=RIFLE)
 ISSUE = IssueWeapon(booking=booking(1), weapon=weapon(1), rounds=40)
@@ -78,6 +80,8 @@ def test_a_weapon_is_handed_by_the_armourer_to_the_shooter_it_is_kept_for() -> N
         (replace(COUNTER, reservation=Reservation(ANNA, "air-pistol", DURING)), WeaponOfAnotherType),
         (replace(COUNTER, checked_in=False), NotCheckedIn),
         (replace(COUNTER, out=True), WeaponOut),
+        (replace(COUNTER, entitled=[]), NotEntitled),
+        (replace(COUNTER, entitled=[Span(NOON - HOUR, NOON)]), NotEntitled),
         (replace(COUNTER, booking_holds_one=True), BookingHoldsWeapon),
         (replace(COUNTER, stock=[Stocked(UNNUMBERED, 39)]), AmmunitionShort),
         (replace(COUNTER, reservation=Reservation(CARLA, "air-rifle", DURING)), HandedToOneself),

@@ -5,7 +5,6 @@ import pytest
 
 from bus.connection import Connection
 from bus.errors import Rejected
-from handlers.armory import views
 from handlers.armory.commands import (
     CloseDay,
     CorrectHandover,
@@ -41,6 +40,8 @@ from handlers.armory.model.fitness import (
 )
 from handlers.armory.model.people import NobodyAtTheCounter
 from handlers.armory.model.register import WeaponTypeUnknown
+from handlers.armory.views import services as services_views
+from handlers.armory.views import weapons as weapons_views
 from tests.database import Database
 from tests.handlers.armory.hearing import Hearing, empty, rows
 from tests.handlers.armory.made import (
@@ -187,7 +188,7 @@ async def test_rounds_fired_make_a_service_due_which_blocks_the_issue_until_it_i
     await stocked.hears(issue(1, 1, rounds=0), by=AT_COUNTER)
     await rebuilt_the_same(stocked, database)
     connection = await database.connect("gateway")
-    (service,) = await views.services(connection, weapon(1), most=9)
+    (service,) = await services_views.services(connection, weapon(1), most=9)
     assert (service.number, service.rounds_fired, service.rounds_since_service) == (1, 60, 60)
     await connection.close()
 
@@ -216,7 +217,7 @@ async def test_a_weapon_in_quarantine_is_kept_back_and_what_was_promised_beyond_
 
 async def beyond(database: Database) -> list[UUID]:
     connection: Connection = await database.connect("gateway")
-    found = await views.reservations_beyond_stock(connection, most=9)
+    found = await weapons_views.reservations_beyond_stock(connection, most=9)
     await connection.close()
     return [one.booking for one in found]
 

@@ -7,7 +7,6 @@ import pytest
 
 from bus.errors import Rejected
 from bus.service import Schedule
-from handlers.armory import views
 from handlers.armory.commands import (
     AddWeapon,
     CancelServicePlan,
@@ -47,6 +46,8 @@ from handlers.armory.model.planning import (
 from handlers.armory.model.register import Register, add_weapon
 from handlers.armory.model.reservations import Taken
 from handlers.armory.model.times import Span
+from handlers.armory.views import services as services_views
+from handlers.armory.views import weapons as weapons_views
 from handlers.booking.events import OpeningHours, RangeSetUp
 from tests.database import Database
 from tests.handlers.armory.hearing import Hearing, empty, rows
@@ -313,15 +314,15 @@ async def test_a_worn_weapon_plans_its_service_and_its_barrel_is_counted_by_itse
     assert await stock_told(stocked) == (2, [(evening, evening + HOUR)])
 
     gateway = await database.connect("gateway")
-    shown = next(one for one in await views.weapons(gateway, staff=True) if one.weapon == weapon(1))
+    shown = next(one for one in await weapons_views.weapons(gateway, staff=True) if one.weapon == weapon(1))
     assert (shown.planned_from, shown.planned_until, shown.planned_work) == (evening, evening + HOUR, "inspected")
     assert (shown.barrel, shown.barrel_rounds) == (1, 40)
     await stocked.hears(ServiceWeapon(weapon=weapon(1), work="rebarrelled"), by=AT_COUNTER)
     await stocked.hears(issue(1, 1, 10), by=AT_COUNTER)
     await stocked.hears(take_back(1, 1, 3), by=AT_COUNTER)
-    shown = next(one for one in await views.weapons(gateway, staff=True) if one.weapon == weapon(1))
+    shown = next(one for one in await weapons_views.weapons(gateway, staff=True) if one.weapon == weapon(1))
     assert (shown.barrel, shown.barrel_rounds, shown.rounds_fired, shown.planned_from) == (2, 7, 47, None)
-    (done,) = await views.services(gateway, weapon(1), most=9)
+    (done,) = await services_views.services(gateway, weapon(1), most=9)
     assert (done.work, done.barrel, done.barrel_rounds) == ("rebarrelled", 1, 40)
     await gateway.close()
 
@@ -334,9 +335,9 @@ async def test_a_plan_that_became_impossible_shows_with_the_reservations_it_crow
     await stocked.hears(PLAN.model_copy(update={"starts_at": far + HOUR / 2}), by=AT_COUNTER)
     await stocked.hears(validated(terms(1, starts_at=far)))
     gateway = await database.connect("gateway")
-    assert await views.reservations_beyond_stock(gateway, most=9) == []
+    assert await weapons_views.reservations_beyond_stock(gateway, most=9) == []
     await stocked.hears(QuarantineWeapon(weapon=weapon(2), reason="damaged"), by=AT_COUNTER)
-    (beyond,) = await views.reservations_beyond_stock(gateway, most=9)
+    (beyond,) = await weapons_views.reservations_beyond_stock(gateway, most=9)
     assert (beyond.booking, beyond.units, beyond.kept) == (booking(1), 1, 2)
     await gateway.close()
 
