@@ -23,6 +23,7 @@ from bus.membership import Membership
 from bus.observing import Observe, unobserved
 from bus.outbox import Outbox
 from bus.outside import Office, keep_doing
+from bus.partitions import how_many
 from bus.producer import Registration
 from bus.service import Outside, Service
 from bus.tasks import running, set_after, set_within, unless
@@ -62,7 +63,12 @@ class Worker:
         self.application = f"firingline-{service.name}"
         self.bell = Bell(dsn, self.application)
         self.ringer = Ringer(dsn, self.application)
-        self.membership: Membership | None = None  # of its present turn
+        self.membership: Membership | None = None  # of its present or last turn
+
+    @property
+    def partitions_held(self) -> int:
+        """How many partitions are its share now."""
+        return 0 if self.membership is None else how_many(self.membership.partitions)
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Works until `stopping` is set; comes back by itself whenever the database or its share is lost."""

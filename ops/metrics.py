@@ -4,8 +4,9 @@ Each process shows its own on a port of its own, never on the public one; with t
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
+from errno import EADDRINUSE
 from typing import Final
 
 import structlog
@@ -16,7 +17,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from bus.bell import Bell
 from bus.connection import Connection, Pool, is_passing
 from bus.service import Service
-from ops.services import SERVICES
+from ops.services import SERVICES, WORKERS_AT_MOST
 from ops.settings import Settings
 
 PLACES: Final = ("gateway", *SERVICES)  # the order of the ports
@@ -73,6 +74,12 @@ class Metrics:
     def _histogram(self, name: str, text: str, buckets: Sequence[float]) -> Histogram:
         return Histogram(name, text, ["work"], namespace="firingline", registry=self.registry, buckets=buckets)
 
+    def share(self, partitions: Callable[[], int]) -> None:
+        """Shows how many of its service's partitions this process works on."""
+        self._gauge("partitions_held", "How many of the 64 partitions of its service it works on.", "service").labels(
+            self._name
+        ).set_function(partitions)
+
     def observe(self, messages: int, seconds: float) -> None:
         """Notes one commit."""
         self._messages.labels(self._name).observe(messages)
@@ -123,17 +130,26 @@ async def shown(metrics: Metrics, name: str, settings: Settings) -> AsyncIterato
     app.router.add_get("/metrics", answer)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
-    port = settings.metrics_port + PLACES.index(name)
+    first = settings.metrics_port + PLACES.index(name)
     try:
-        try:
-            await web.TCPSite(runner, settings.metrics_host, port).start()
-        except (OSError, OverflowError) as error:  # a second worker beside the first, say: no reason not to work
-            log.error("metrics.not-shown", host=settings.metrics_host, port=port, error=repr(error))  # noqa: TRY400
-        else:
-            log.info("metrics.shown", host=settings.metrics_host, port=port)
+        await _show(runner, settings.metrics_host, range(first, first + WORKERS_AT_MOST * len(PLACES), len(PLACES)))
         yield
     finally:
         await runner.cleanup()
+
+
+async def _show(runner: web.AppRunner, host: str, ports: Sequence[int]) -> None:
+    """Shows them on the first of these ports that is free: a service's second worker may be on this machine too."""
+    for port in ports:
+        try:
+            await web.TCPSite(runner, host, port).start()
+        except (OSError, OverflowError) as error:  # no reason not to work
+            if port == ports[-1] or getattr(error, "errno", None) != EADDRINUSE:
+                log.error("metrics.not-shown", host=host, port=port, error=repr(error))  # noqa: TRY400
+                return
+        else:
+            log.info("metrics.shown", host=host, port=port)
+            return
 
 
 async def _health(connection: Connection, horizon: int) -> dict[str, float]:

@@ -1,6 +1,7 @@
 """What can be set from outside: environment variables, each documented in docs/settings.md."""
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 from bus.errors import Refusal
 from ops.credentials import load
+from ops.services import SERVICES, WORKERS_AT_MOST
 
 # Each field of Settings and the variable that sets it.
 VARIABLES: Final = {
@@ -23,6 +25,7 @@ VARIABLES: Final = {
     "postgres_port": "FIRINGLINE_POSTGRES_PORT",
     "postgres_user": "FIRINGLINE_POSTGRES_USER",
     "log_level": "FIRINGLINE_LOG_LEVEL",
+    "workers": "FIRINGLINE_WORKERS",
     "staff_second_factor": "FIRINGLINE_STAFF_SECOND_FACTOR",
     "request_rate": "FIRINGLINE_REQUEST_RATE",
 }
@@ -46,6 +49,7 @@ class Settings:
     postgres_port: int = 0
     postgres_user: str = "nobody"
     log_level: str = "info"
+    workers: str = "1"
     staff_second_factor: str = "optional"
     request_rate: int = 200
 
@@ -69,9 +73,17 @@ class Settings:
             postgres_port=_port(VARIABLES["postgres_port"], text("postgres_port")),
             postgres_user=text("postgres_user"),
             log_level=_one_of(LOG_LEVELS, VARIABLES["log_level"], text("log_level")),
+            workers=_workers(text("workers")),
             staff_second_factor=_one_of(SECOND_FACTOR, VARIABLES["staff_second_factor"], text("staff_second_factor")),
             request_rate=_number(VARIABLES["request_rate"], text("request_rate")),
         )
+
+    @property
+    def workers_of(self) -> dict[str, int]:
+        """How many workers of each service there are to be."""
+        many = int(self.workers) if self.workers.isdecimal() else 1
+        named = {} if self.workers.isdecimal() else dict(part.split("=") for part in self.workers.split(","))
+        return {name: int(named.get(name, 1 if name == "auth" else many)) for name in SERVICES}
 
     @property
     def auth_address(self) -> str:
@@ -120,6 +132,18 @@ def _number(variable: str, text: str) -> int:
     if not text.isdecimal() or int(text) > MOST:
         raise Refusal(f"{variable} is a number up to {MOST}, not {text!r}.")
     return int(text)
+
+
+def _workers(text: str) -> str:
+    many = rf"([1-9]|1[0-{WORKERS_AT_MOST - 10}])"
+    several = "|".join(name for name in SERVICES if name != "auth")
+    named = {part.partition("=")[0] for part in text.split(",")}
+    if not re.fullmatch(rf"{many}|({several})={many}(,({several})={many})*", text) or len(named) <= text.count(","):
+        raise Refusal(
+            f"{VARIABLES['workers']} is a number up to {WORKERS_AT_MOST}, or one for each service but auth that has "
+            f"several, like booking=2,stats=3, not {text!r}."
+        )
+    return text
 
 
 def _one_of(choices: tuple[str, ...], variable: str, text: str) -> str:

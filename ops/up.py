@@ -19,7 +19,6 @@ from ops.home import occupied
 from ops.migrate import bring_up_to_date
 from ops.ports import wait_until_free
 from ops.process import run
-from ops.services import SERVICES
 from ops.settings import VARIABLES, Settings, embedded_database_file
 from ops.supervisor import Supervisor
 from ops.welcome import welcome
@@ -28,26 +27,34 @@ CHILDREN_NOTICE_S: Final = 5.0  # after a hard end, those left behind need a mom
 GRACE_S: Final = 20.0  # each part has its own, shorter bound; this one is for what nobody thought of
 
 
-def programs() -> list[Program]:
+def programs(settings: Settings) -> list[Program]:
     """Return what runs beside PostgreSQL, each a process of its own."""
     ours = (sys.executable, "-m", "ops.cli")
     return [
         Program("gateway", (*ours, "gateway")),
-        *(Program(service, (*ours, "worker", service)) for service in SERVICES),
+        *(
+            Program(service if number == 1 else f"{service}-{number}", (*ours, "worker", service))
+            for service, workers in settings.workers_of.items()
+            for number in range(1, workers + 1)
+        ),
     ]
 
 
 @click.command()
-def up() -> None:
-    """Start everything on this machine: PostgreSQL, the gateway and the five workers.
+@click.option("--workers", help="How many of each service, like 2 or booking=2,stats=3. [default: FIRINGLINE_WORKERS]")
+def up(workers: str | None) -> None:
+    """Start everything on this machine: PostgreSQL, the gateway and the services' workers, one each unless told.
 
     The first start makes the folder .firingline (FIRINGLINE_HOME names another) and loads a small demo range;
     later ones go on with the same data. Ctrl-C stops everything. With DATABASE_URL set, that server is used
     and none is started here. What the processes say is in .firingline/log.
     """
-    settings = Settings.from_environment(os.environ)
+    given = {} if workers is None else {VARIABLES["workers"]: workers}
+    settings = Settings.from_environment({**os.environ, **given})
     with occupied(settings.home):
-        run(lambda stopping: keep_up(settings, programs(), stopping), "up", grace_s=GRACE_S, log_level="warning")
+        run(
+            lambda stopping: keep_up(settings, programs(settings), stopping), "up", grace_s=GRACE_S, log_level="warning"
+        )
 
 
 async def keep_up(settings: Settings, children: Sequence[Program], stopping: asyncio.Event) -> None:
@@ -66,6 +73,7 @@ async def keep_up(settings: Settings, children: Sequence[Program], stopping: asy
         environment = {
             VARIABLES["home"]: str(settings.home),
             VARIABLES["database_url"]: _without_password(admin_url),
+            VARIABLES["workers"]: settings.workers,
         }
         async with Supervisor(children, settings.home / "log", _tell, environment) as supervisor:
             await _until(stopping, supervisor.failed(), keep_database(), welcome(settings, _tell))

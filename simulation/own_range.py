@@ -118,7 +118,7 @@ async def _at_work(own: Settings, made: OwnRange, tell: Tell) -> AsyncIterator[N
     """The schema, and the processes over it."""
     await bring_up_to_date(made.admin_url, load_or_make(own.home))
     made.bootstrap_secret = load(own.home, "auth").secret
-    tell("Starting the gateway and the five workers.")
+    tell("Starting the gateway and the services' workers.")
     environment = {
         VARIABLES["home"]: str(own.home),
         VARIABLES["database_url"]: _without_password(made.admin_url),
@@ -126,8 +126,9 @@ async def _at_work(own: Settings, made: OwnRange, tell: Tell) -> AsyncIterator[N
         VARIABLES["port"]: str(own.port),
         VARIABLES["auth_host"]: own.auth_host,
         VARIABLES["auth_port"]: str(own.auth_port),
+        VARIABLES["workers"]: own.workers,
     }
-    async with Supervisor(programs(), made.logs, tell, environment) as supervisor, running(supervisor.failed()):
+    async with Supervisor(programs(own), made.logs, tell, environment) as supervisor, running(supervisor.failed()):
         await _until_ready(made)
         yield
 

@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from bus import connection as connection_module
-from bus import reading
+from bus import membership, reading
 from bus import worker as worker_module
 from bus.bell import Bell
 from bus.connection import close_pool, connect_pool
@@ -28,8 +28,11 @@ from tests.bus import toy
 from tests.bus.proxy import proxy_before
 from tests.bus.run_toy import obtain
 from tests.bus.test_consumer import adds
+from tests.bus.test_rebalance import faults_of_progress
 
 WITHIN_S = 25.0
+TAKEN_OVER_WITHIN_S = 12.0
+REAL_TIMES = {"lasts_s": membership.LASTS.total_seconds(), "look_every_s": membership.LOOK_EVERY_S}
 ROOT = Path(__file__).parents[2]
 
 
@@ -113,15 +116,8 @@ async def each_once_and_in_order(connection: asyncpg.Connection, commands: int) 
         """
     )
     assert out_of_order == []
-    gaps = await connection.fetch(
-        """
-        SELECT from_position, to_position FROM (
-            SELECT from_position, to_position, lag(to_position, 1, 0::bigint) OVER (ORDER BY from_position) AS before
-            FROM bus.progress
-        ) AS p WHERE from_position <> before
-        """
-    )
-    assert gaps == []
+    _, faults = await faults_of_progress(connection)
+    assert faults == []
     assert await connection.fetchval("SELECT count(*) FROM bus.parked") == 0
     assert await connection.fetchval("SELECT count(*) FROM bus.dead_letter") == 0
     assert await connection.fetchval("SELECT sum(count) FROM bus.progress") == commands
@@ -150,6 +146,80 @@ async def test_killed_at_random_moments_under_load_and_started_again_it_ends_as_
     assert worker.wait() == 0
     await each_once_and_in_order(booking, wanted)
     assert await booking.fetchval("SELECT count(DISTINCT fence) FROM bus.progress") == 5, "each took its share anew"
+
+
+async def test_one_of_three_killed_under_load_is_taken_over_in_time_and_each_is_done_once_and_in_order(
+    start, booking, producer
+):
+    chance, wanted = random.Random(7), 0
+    team = [start(work_s=0.002, **REAL_TIMES) for _ in range(3)]
+    await until(_shared_by, 3, booking)
+    for _ in range(3):
+        await ask(booking, producer, range(wanted, wanted + 60))
+        wanted += 60
+        await until(_at_least, wanted - 40, booking)
+        team.pop(chance.randrange(3)).kill()
+        began = time.monotonic()
+        await until(_shared_by, 2, booking)
+        assert time.monotonic() - began < TAKEN_OVER_WITHIN_S
+        await until(_at_least, wanted, booking)
+        team.append(start(work_s=0.002, **REAL_TIMES))
+        await until(_shared_by, 3, booking)
+    for worker in team:
+        worker.send(signal.SIGTERM)
+        assert worker.wait() == 0
+    await each_once_and_in_order(booking, wanted)
+
+
+async def test_one_of_three_that_stops_is_taken_over_at_once_and_nothing_is_suspect(start, booking, producer):
+    team = [start(work_s=0.002, look_every_s=3600) for _ in range(3)]
+    await until(_shared_by, 3, booking)
+    await ask(booking, producer, range(60))
+    await until(_at_least, 5, booking)
+    team[0].send(signal.SIGTERM)
+    assert team[0].wait() == 0
+    began = time.monotonic()
+    await until(_shared_by, 2, booking)
+    assert time.monotonic() - began < 1, "they were told: with a look an hour they would not have noticed"
+    assert await booking.fetchval("SELECT unclean FROM bus.consumer") == 0
+    await until(_at_least, 60, booking)
+    for worker in team[1:]:
+        worker.send(signal.SIGTERM)
+        assert worker.wait() == 0
+    await each_once_and_in_order(booking, 60)
+
+
+async def test_one_that_freezes_in_a_transaction_is_taken_over_in_time_and_comes_back_to_share(
+    start, booking, producer
+):
+    """By then PostgreSQL has ended its transaction, or the fence refuses it: nothing of it counts either way."""
+    await ask(booking, producer, range(20))
+    sleeper = start(stops_in="decide", stops_at=13, batch=1, **REAL_TIMES)
+    await until(_is_stopped, sleeper)
+    began = time.monotonic()
+    heir = start(**REAL_TIMES)
+    await until(_shared_by, 1, booking)
+    assert time.monotonic() - began < TAKEN_OVER_WITHIN_S
+    await until(_at_least, 20, booking)
+    sleeper.send(signal.SIGCONT)
+    await until(_said, sleeper, "worker.coming-back")
+    await until(_shared_by, 2, booking)
+    for worker in (sleeper, heir):
+        worker.send(signal.SIGTERM)
+        assert worker.wait() == 0
+    await each_once_and_in_order(booking, 20)
+
+
+async def _shared_by(workers: int, connection: asyncpg.Connection) -> bool:
+    """Whether so many living workers, and no others, hold everything in equal shares."""
+    row = await connection.fetchrow(
+        """
+        SELECT count(*) AS workers, min(bit_count(partitions::bit(64))) AS least, bus.at_work('booking') AS at_work
+        FROM bus.worker
+        """
+    )
+    assert row is not None
+    return bool(row["at_work"] and (row["workers"], row["least"]) == (workers, 64 // workers))
 
 
 async def _at_least(many: int, connection: asyncpg.Connection) -> bool:

@@ -19,8 +19,7 @@ from ops.settings import Settings
 STAND_IN = (sys.executable, "-m", "tests.ops.stand_in")
 
 
-def programs() -> list[Program]:
-    settings = Settings.from_environment(os.environ)
+def programs(settings: Settings) -> list[Program]:
     return [
         Program("gateway", (*STAND_IN, "gateway", "--port", str(settings.port), *further("GATEWAY"))),
         Program("auth", (*STAND_IN, "auth")),

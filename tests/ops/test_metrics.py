@@ -44,7 +44,9 @@ async def booking(database: Database):
 @pytest.fixture
 async def metrics(database: Database):
     pool = await connect_pool(database.url("booking"), "test", most=2)
-    yield Metrics("booking", Bell(database.url("booking"), "test"), pool, [toy.toy()])
+    made = Metrics("booking", Bell(database.url("booking"), "test"), pool, [toy.toy()])
+    made.share(lambda: 64)
+    yield made
     await close_pool(pool)
 
 
@@ -156,15 +158,20 @@ async def test_a_worker_at_work_shows_its_own(
 
 
 async def test_a_port_that_is_taken_or_none_keeps_nobody_from_work(
-    metrics: Metrics, database: Database, unused_tcp_port: int
+    monkeypatch: pytest.MonkeyPatch, metrics: Metrics, database: Database, unused_tcp_port: int
 ) -> None:
     settings = at(database.settings, unused_tcp_port)
     with structlog.testing.capture_logs() as said:
         async with shown(metrics, "booking", settings), shown(metrics, "booking", settings):
             assert await scrape(unused_tcp_port)
+            assert await scrape(unused_tcp_port + len(PLACES)), "a second worker beside the first"
+        monkeypatch.setattr("ops.metrics.WORKERS_AT_MOST", 1)
+        async with shown(metrics, "booking", settings), shown(metrics, "booking", settings):
+            pass
         async with shown(metrics, "booking", replace(settings, metrics_port=65535)):
             pass
-    assert [one["event"] for one in said if "shown" in one["event"]] == ["metrics.shown", *["metrics.not-shown"] * 2]
+    events = [one["event"].removeprefix("metrics.") for one in said if "shown" in one["event"]]
+    assert events == ["shown", "shown", "shown", "not-shown", "not-shown"]
 
 
 def test_the_public_port_has_no_metrics() -> None:

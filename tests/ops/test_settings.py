@@ -5,7 +5,9 @@ import pytest
 
 from bus.errors import Refusal
 from ops.credentials import load_or_make
+from ops.services import SERVICES
 from ops.settings import VARIABLES, Settings, embedded_database_file
+from ops.up import programs
 
 DOCS = Path(__file__).parents[2] / "docs" / "settings.md"
 
@@ -33,12 +35,25 @@ def test_every_variable_sets_its_field(tmp_path: Path) -> None:
         "FIRINGLINE_POSTGRES_PORT": "83",
         "FIRINGLINE_POSTGRES_USER": "marksman",
         "FIRINGLINE_LOG_LEVEL": "debug",
+        "FIRINGLINE_WORKERS": "booking=2,stats=16",
         "FIRINGLINE_STAFF_SECOND_FACTOR": "required",
         "FIRINGLINE_REQUEST_RATE": "7",
     }
     assert given.keys() == set(VARIABLES.values())
     settings = Settings.from_environment(given)
     assert {VARIABLES[name]: str(getattr(settings, name)) for name in VARIABLES} == given
+
+
+@pytest.mark.parametrize(
+    ("workers", "each"), [("1", [1, 1, 1, 1, 1]), ("3", [1, 3, 3, 3, 3]), ("stats=10,booking=2", [1, 2, 1, 1, 10])]
+)
+def test_every_service_has_so_many_workers_and_auth_one(workers: str, each: list[int]) -> None:
+    """Auth's endpoint has one port."""
+    settings = Settings(workers=workers)
+    assert settings.workers_of == dict(zip(SERVICES, each, strict=True))
+    names = [program.name for program in programs(settings)]
+    assert len(names) == len(set(names)) == 1 + sum(each)
+    assert [names.count(f"stats-{number}") for number in (1, each[4], each[4] + 1)] == [0, int(each[4] > 1), 0]
 
 
 def test_empty_variables_count_as_absent() -> None:
@@ -51,6 +66,12 @@ def test_empty_variables_count_as_absent() -> None:
         ("FIRINGLINE_PORT", "http"),
         ("FIRINGLINE_AUTH_PORT", "65536"),
         ("FIRINGLINE_LOG_LEVEL", "loud"),
+        ("FIRINGLINE_WORKERS", "0"),
+        ("FIRINGLINE_WORKERS", "17"),
+        ("FIRINGLINE_WORKERS", "booking"),
+        ("FIRINGLINE_WORKERS", "auth=2"),
+        ("FIRINGLINE_WORKERS", "booking=2,booking=3"),
+        ("FIRINGLINE_WORKERS", "booking=17"),
         ("FIRINGLINE_STAFF_SECOND_FACTOR", "maybe"),
         ("FIRINGLINE_REQUEST_RATE", "-1"),
         ("FIRINGLINE_REQUEST_RATE", "1000001"),
