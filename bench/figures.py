@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from statistics import median
 from typing import Any, Final, TypeVar
 
@@ -44,6 +44,11 @@ class Bound:
             and (self.value_at_most is None or value <= self.value_at_most)
         )
 
+    @property
+    def asked(self) -> dict[str, float]:
+        """The bounds that there are, by name."""
+        return {name: bound for name, bound in asdict(self).items() if bound is not None}
+
     def __str__(self) -> str:
         asked = [
             None if self.ratio_at_least is None else f"ratio ≥ {self.ratio_at_least:g}",
@@ -55,12 +60,26 @@ class Bound:
 
 
 @dataclass(frozen=True, slots=True)
+class Beside:
+    """What something else did in the same rounds; or why it was not measured."""
+
+    values: Sequence[float] = ()
+    version: str | None = None
+    skipped: str | None = None
+
+    @property
+    def value(self) -> float:
+        return median(self.values)
+
+
+@dataclass(frozen=True, slots=True)
 class Measured:
     """A figure a round, ours and the baseline's, and what else was seen."""
 
     values: Sequence[float]
     baseline_values: Sequence[float]
     details: Mapping[str, Any] = field(default_factory=dict)
+    beside: Mapping[str, Beside] = field(default_factory=dict)
 
     @property
     def value(self) -> float:
@@ -82,12 +101,19 @@ async def in_turns(
     tell: Tell,
 ) -> tuple[list[T], list[T]]:
     """Measures both in each round (0, 1, …); who goes first changes, so that a drifting machine favours neither."""
-    found: dict[Callable[[int], Awaitable[T]], list[T]] = {ours: [], baseline: []}
+    found = await all_in_turns(rounds, [ours, baseline], tell)
+    return found[0], found[1]
+
+
+async def all_in_turns(rounds: int, sides: Sequence[Callable[[int], Awaitable[T]]], tell: Tell) -> list[list[T]]:
+    """The same with any number of sides: each round begins with the next one."""
+    found: list[list[T]] = [[] for _ in sides]
     for number in range(rounds):
-        for done, side in enumerate((ours, baseline) if number % 2 == 0 else (baseline, ours)):
-            tell(f"round {number + 1} of {rounds}", 2 * number + done, 2 * rounds)
-            found[side].append(await side(number))
-    return found[ours], found[baseline]
+        for done in range(len(sides)):
+            tell(f"round {number + 1} of {rounds}", len(sides) * number + done, len(sides) * rounds)
+            side = (number + done) % len(sides)
+            found[side].append(await sides[side](number))
+    return found
 
 
 def percentile(values: Sequence[float], percent: float) -> float:

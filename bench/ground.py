@@ -36,12 +36,15 @@ OFF: Final = frozenset({"off", "local", "remote_write"})
 
 
 @asynccontextmanager
-async def ground(settings: Settings) -> AsyncIterator[Settings]:
+async def ground(settings: Settings, *, commit_ms: float = 0) -> AsyncIterator[Settings]:
     """Yields settings whose database_url is the server to measure on, with credentials in a folder of their own.
 
-    Without a server in `settings` one is started over a folder on disk, and removed with it afterwards.
+    Without a server in `settings` one is started over a folder on disk, and removed with it afterwards. There, each
+    flush at COMMIT first waits for `commit_ms` milliseconds, so that it lasts as long as on a slower disk.
     """
     if settings.database_url is not None:
+        if commit_ms:
+            raise Refusal("A server that is not ours is not slowed down: leave out --commit-ms, or DATABASE_URL.")
         async with _a_server_given(settings) as ready:
             yield ready
         return
@@ -52,7 +55,10 @@ async def ground(settings: Settings) -> AsyncIterator[Settings]:
                 raise Refusal(f"{folder} lies in memory, where nothing lasts: set FIRINGLINE_HOME to a folder on disk.")
             await asyncio.to_thread(_clear, folder)
             with Cluster(
-                folder / "postgres", password=superuser_password(folder), run_as=settings.postgres_user
+                folder / "postgres",
+                password=superuser_password(folder),
+                run_as=settings.postgres_user,
+                settings=_slower(commit_ms),
             ) as own:
                 yield replace(settings, home=folder, database_url=own.url())
         finally:
@@ -149,6 +155,11 @@ async def _a_server_given(settings: Settings) -> AsyncIterator[Settings]:
             for path in credentials:
                 shutil.copy(path, copies)
         yield replace(settings, home=Path(folder))
+
+
+def _slower(commit_ms: float) -> dict[str, str]:
+    """As slow as that whoever commits: however few others there are, the one who flushes waits."""
+    return {"commit_delay": str(round(commit_ms * 1000)), "commit_siblings": "0"} if commit_ms else {}
 
 
 def _beside(url: str, database: str) -> str:

@@ -27,6 +27,7 @@ async def machine(connection: Connection) -> dict[str, Any]:
         "python": platform.python_version(),
         "postgresql": await connection.fetchval("SHOW server_version"),
         "commit_ms": round(await _commit_ms(connection), 2),
+        "commit_delay_ms": await connection.fetchval("SELECT current_setting('commit_delay')::integer / 1000.0::float"),
         "load": round(os.getloadavg()[0], 2),
     }
 

@@ -14,7 +14,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from bench.benches import BENCHES, reports_of
-from bench.figures import Size, Tell
+from bench.figures import Bound, Size, Tell
 from ops.log import configure
 from ops.process import new_event_loop
 from ops.settings import Settings
@@ -35,7 +35,21 @@ NAMES: Final = "\b\n" + "\n".join(f"{name:<12}{row.what}" for name, row in BENCH
 @click.option(
     "--events", type=click.IntRange(1_000), default=USUAL.events, show_default=True, help="Which `consume` reads."
 )
-def bench(names: Sequence[str], as_json: bool, rounds: int, seconds: float, events: int) -> None:  # noqa: FBT001 - so click passes flags
+@click.option(
+    "--commit-ms",
+    type=click.FloatRange(0, 100),
+    default=0.0,
+    show_default=True,
+    help="What each commit waits before it is flushed, as on a slower disk; not with DATABASE_URL.",
+)
+def bench(
+    names: Sequence[str],
+    as_json: bool,  # noqa: FBT001 - so click passes flags
+    rounds: int,
+    seconds: float,
+    events: int,
+    commit_ms: float,
+) -> None:
     """Measure what Firingline does a second, and how soon, each figure beside a baseline of the same run.
 
     Without a NAME everything is measured, in about four minutes; docs/performance.md says more of each. A PostgreSQL
@@ -47,13 +61,13 @@ def bench(names: Sequence[str], as_json: bool, rounds: int, seconds: float, even
     size = Size(rounds=rounds, seconds=seconds, events=events)
     configure("bench", "error")
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
-        runner.run(_run(names or list(BENCHES), size, as_json=as_json))
+        runner.run(_run(names or list(BENCHES), size, commit_ms, as_json=as_json))
 
 
-async def _run(names: Sequence[str], size: Size, *, as_json: bool) -> None:
+async def _run(names: Sequence[str], size: Size, commit_ms: float, *, as_json: bool) -> None:
     reports = []
     with _progress() as tell:
-        async for report in reports_of(names, size, Settings.from_environment(), tell):
+        async for report in reports_of(names, size, Settings.from_environment(), tell, commit_ms=commit_ms):
             if as_json:
                 click.echo(json.dumps(report))
             reports.append(report)
@@ -86,12 +100,27 @@ def _show(reports: Sequence[dict[str, Any]]) -> None:
             f"{report['value']:,} {unit}",
             f"{report['baseline_value']:,} {unit}",
             f"{report['ratio']:.2f}",
-            str(BENCHES[report["bench"]].bound),
-            "[red]missed[/red]" if report["met"] is False else "",
+            str(Bound(**report["asked"])),
+            _missed(report),
         )
+        for name, seen in report["beside"].items():
+            if "skipped" not in seen:
+                told = f"{seen['value']:,} {unit}", f"{seen['ratio']:.2f}", str(Bound(**seen["asked"])), _missed(seen)
+                table.add_row(f"  {_titled(name, seen)}", "", *told)
     console = Console()
     console.print(table)
+    for name, seen in (beside for report in reports for beside in report["beside"].items()):
+        if "skipped" in seen:
+            console.print(f"[yellow]{_titled(name, seen)} was not measured[/yellow]: {seen['skipped']}")
     for report in reports:
         console.print(f"[bold]{report['bench']}[/bold]: {report['what']}; baseline: {report['baseline']}.")
     seen_on = reports[0]["machine"]
     console.print(", ".join(f"{name.replace('_', ' ')} {told}" for name, told in seen_on.items()), style="dim")
+
+
+def _missed(report: dict[str, Any]) -> str:
+    return "[red]missed[/red]" if report["met"] is False else ""
+
+
+def _titled(name: str, seen: dict[str, Any]) -> str:
+    return name if seen["version"] is None else f"{name} {seen['version']}"

@@ -13,9 +13,10 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from threading import RLock
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Final, Self
 from urllib.parse import quote
 
@@ -49,21 +50,33 @@ SETTINGS: Final = {
     "timezone": "UTC",
     "wal_level": "replica",
 }
+NONE: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 class Cluster:
     """One PostgreSQL server: its data folder, its port, its life."""
 
     def __init__(
-        self, data: Path, *, password: str, port: int = 0, log: Path | None = None, run_as: str = "nobody"
+        self,
+        data: Path,
+        *,
+        password: str,
+        port: int = 0,
+        log: Path | None = None,
+        run_as: str = "nobody",
+        settings: Mapping[str, str] = NONE,
     ) -> None:
-        """Take port 0 for any free one, known after `start`; by default the log is beside the data."""
+        """Take port 0 for any free one, known after `start`; by default the log is beside the data.
+
+        `settings` are the server's own, by name, beside SETTINGS.
+        """
         self.data = data.absolute()
         self.log = log or self.data.with_name("log") / "postgres.log"
         self.port = port
         self.sockets: Path | None = None
         self._password = password
         self._run_as = run_as
+        self._settings = settings
         self._guardian: subprocess.Popen[bytes] | None = None
         self._turn = RLock()  # a stop that comes while another thread starts waits for it
 
@@ -132,7 +145,9 @@ class Cluster:
         """Start the server; return what it complained of, or None when it is ready."""
         self.sockets = Path(tempfile.mkdtemp(prefix="firingline-", dir=_short_temporary_folder()))
         account.give(self.sockets)
-        settings = SETTINGS | {"port": str(self.port), "unix_socket_directories": str(self.sockets)}
+        settings = (
+            SETTINGS | dict(self._settings) | {"port": str(self.port), "unix_socket_directories": str(self.sockets)}
+        )
         said_before = self.log.stat().st_size if self.log.exists() else 0
         self._guardian = subprocess.Popen(
             [

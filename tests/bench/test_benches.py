@@ -12,7 +12,20 @@ from bench.run import bench
 from ops.settings import Settings
 
 TINY = Size(rounds=1, seconds=0.05, events=2_000)
-KEYS = {"bench", "value", "unit", "baseline", "baseline_value", "ratio", "rounds", "machine", "asked", "met", "values"}
+KEYS = {
+    "bench",
+    "value",
+    "unit",
+    "baseline",
+    "baseline_value",
+    "ratio",
+    "rounds",
+    "machine",
+    "asked",
+    "met",
+    "values",
+    "beside",
+}
 
 
 def is_well_formed(report):
@@ -21,7 +34,7 @@ def is_well_formed(report):
     assert report["baseline_value"] > 0
     assert report["ratio"] == pytest.approx(report["value"] / report["baseline_value"], rel=0.05, abs=0.01)
     assert report["rounds"] == len(report["values"]) == len(report["baseline_values"])
-    assert {"cores", "postgresql", "commit_ms", "load"} <= report["machine"].keys()
+    assert {"cores", "postgresql", "commit_ms", "commit_delay_ms", "load"} <= report["machine"].keys()
 
 
 @pytest.mark.usefixtures("template")

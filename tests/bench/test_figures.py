@@ -1,6 +1,6 @@
 import pytest
 
-from bench.figures import Bound, Measured, in_turns, percentile
+from bench.figures import Bound, Measured, all_in_turns, in_turns, percentile
 
 
 def test_the_ratio_is_that_of_the_medians():
@@ -49,3 +49,18 @@ async def test_both_sides_are_measured_in_turns_and_take_turns_in_going_first():
     assert await in_turns(3, ours, baseline, lambda *one: told.append(one)) == ([0, 1, 2], [0, -1, -2])
     assert [side for side, _ in order] == ["ours", "baseline", "baseline", "ours", "ours", "baseline"]
     assert told[-1] == ("round 3 of 3", 5, 6)
+
+
+async def test_each_of_many_sides_goes_first_in_its_turn():
+    order = []
+
+    def side(name):
+        async def measure(number):
+            order.append((name, number))
+            return f"{name}{number}"
+
+        return measure
+
+    found = await all_in_turns(3, [side("a"), side("b"), side("c")], lambda *_: None)
+    assert found == [["a0", "a1", "a2"], ["b0", "b1", "b2"], ["c0", "c1", "c2"]]
+    assert [name for name, _ in order] == ["a", "b", "c", "b", "c", "a", "c", "a", "b"]

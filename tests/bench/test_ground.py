@@ -47,6 +47,23 @@ async def test_a_server_of_its_own_is_durable_and_leaves_nothing(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+async def test_a_server_of_its_own_commits_as_slowly_as_is_asked(tmp_path):
+    if in_memory(tmp_path):
+        pytest.skip("the folder for temporary files lies in memory")
+    async with ground(Settings(home=tmp_path), commit_ms=4.0) as server:
+        connection = await asyncpg.connect(server.admin_url)
+        seen_on = await machine(connection)
+        await connection.close()
+    assert seen_on["commit_delay_ms"] == 4.0
+    assert seen_on["commit_ms"] >= 4.0
+
+
+async def test_a_server_that_is_not_its_own_is_not_slowed_down(cluster, home):
+    with pytest.raises(Refusal, match="leave out --commit-ms, or DATABASE_URL"):
+        async with ground(Settings(home=home, database_url=cluster.url()), commit_ms=1.5):
+            pass
+
+
 async def test_a_server_in_use_is_left_alone_by_who_has_not_its_credentials(cluster, template, tmp_path):
     with pytest.raises(Refusal, match="FIRINGLINE_HOME"):
         async with ground(Settings(home=tmp_path, database_url=cluster.url(template))):
