@@ -57,6 +57,10 @@ class Consumer:
         desk = self._desk
         if desk.membership.unbalanced and await self._balance():
             await self._look_again()
+        await self._retrying.look()
+        if desk.admission.paused:
+            self.unsettled = False
+            return False
         busy = await self._schedule.send_due()
         if self._requeued.look_due():
             await self._retrying.look_ahead()
@@ -84,6 +88,8 @@ class Consumer:
 
     def patience_s(self) -> float | None:
         """Seconds until something is due without a ring; None if nothing is."""
+        if self._desk.admission.paused:
+            return None
         waits = (self._schedule.patience_s(), self._retrying.patience_s())
         return min((one for one in waits if one is not None), default=None)
 
@@ -166,8 +172,13 @@ class Consumer:
         self._written_at_s = time.monotonic()
 
     async def _work_through(self, front: Front, envelopes: Sequence[Envelope], covered: int, at: datetime) -> None:
+        parts = self._desk.admission.parts(envelopes)
+        for part in parts:
+            await self._work_through_part(front, part, covered if part is parts[-1] else part[-1].position, at)
+
+    async def _work_through_part(self, front: Front, envelopes: Sequence[Envelope], covered: int, at: datetime) -> None:
         desk = self._desk
-        if front.clear:
+        if front.clear and not desk.admission.depends(envelopes[0]):
             try:
                 await self._transact(front, envelopes, covered, at)
             except Exception as error:
@@ -183,21 +194,27 @@ class Consumer:
         """Effects, messages and progress of a batch, together or not at all."""
         desk, began = self._desk, time.monotonic()
         await self._trust.must_be_entitled(desk.connection, envelopes)
-        waiting = [one for one in envelopes if one.stream in self._retrying]
-        received = [desk.catalogue.read(one) for one in envelopes if one.stream not in self._retrying]
+        going, waiting, blocked = self._retrying.sort_out(envelopes)
+        received = [desk.catalogue.read(one) for one in going]
+        answers = await desk.admission.ask(received, at)
         async with desk.connection.transaction():
-            said = await desk.handling.handle(desk.connection, received, at)
+            said = await desk.handling.handle(desk.connection, received, at, answers)
+            for head, why in blocked.values():
+                await self._retrying.park(head, why)
             if waiting:
                 await parking.let_wait(desk.connection, desk.consumer, waiting)
             await desk.advance(envelopes, front, covered=covered)
             await desk.outbox.append(desk.connection, said)
         self._wrote(front, covered)
+        for head, why in blocked.values():
+            await self._retrying.parked(head, why)
         desk.observe(len(envelopes), time.monotonic() - began)
         if said:
             desk.ring()
 
     async def _singly(self, front: Front, envelope: Envelope, at: datetime) -> None:
-        waits = envelope.stream in self._retrying  # then it is not tried now, and not to blame for anything
+        # What waits is not tried now, and not to blame for anything.
+        waits = envelope.stream in self._retrying or self._desk.admission.blocked(envelope) is not None
         suspected = not front.clear
         if suspected and not waits and not await self._begin_counted(front, envelope):
             return

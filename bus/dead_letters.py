@@ -14,7 +14,7 @@ from bus.connection import Connection
 from bus.message import Envelope
 from bus.reading import MESSAGE_COLUMNS
 
-State = Literal["dead", "requeued", "discarded", "parked", "held"]
+State = Literal["dead", "requeued", "discarded", "parked", "held", "blocked"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Letter:
 
     @property
     def waits(self) -> bool:
-        return self.state in {"parked", "held"}
+        return self.state in {"parked", "held", "blocked"}
 
 
 async def find(connection: Connection, consumer: str, wanted: Wanted) -> list[Letter]:
@@ -61,7 +61,8 @@ async def find(connection: Connection, consumer: str, wanted: Wanted) -> list[Le
                    d.at
             FROM bus.dead_letter AS d WHERE d.consumer = $1
             UNION ALL
-            SELECT p.consumer, p.head, p.last, p.stream, NULL, CASE WHEN p.held THEN 'held' ELSE 'parked' END,
+            SELECT p.consumer, p.head, p.last, p.stream, NULL,
+                   CASE WHEN p.held THEN 'held' WHEN p.retry_at = 'infinity' THEN 'blocked' ELSE 'parked' END,
                    p.attempts, p.cause, p.error, p.retry_at
             FROM bus.parked AS p WHERE p.consumer = $1
         ) AS w

@@ -8,6 +8,7 @@ from typing import Final
 
 import asyncpg
 
+from bus.admission import Admission
 from bus.connection import Connection, is_away, is_partition_missing, is_producer_expired
 from bus.errors import LeaseLost
 from bus.fronts import Front
@@ -42,6 +43,7 @@ class Desk:
         self.observe = observe
         self.consumer = service.name
         self.handling = Handling(service, outbox)
+        self.admission = Admission(service)
         self.catalogue = service.catalogue
         self.names = self.catalogue.names
         self.topics = service.topics

@@ -41,6 +41,14 @@ class Later(Exception):  # noqa: N818 - an outcome, not a fault
         self.after_s = after_s
 
 
+class Blocked(Exception):  # noqa: N818 - a reason to wait
+    """A message may not be attempted now; the text is what it waits for, and the end of that is when it goes on."""
+
+
+class DependencyFailed(Exception):  # noqa: N818 - what went wrong is its cause
+    """What a handler depends on did not do what was asked of it."""
+
+
 class LeaseLost(Exception):  # noqa: N818 - it tells the worker to start over
     """Somebody else does this work now; nothing of the batch at hand was written."""
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
+from typing import Any, Final
+from uuid import UUID
 
 from bus.connection import Connection
 from bus.errors import Rejected
 from bus.message import Command, Event, Message, Received
 from bus.outbox import Outbox, Said
 from bus.service import Effect, Given, Hears, Service
+
+Answers = Mapping[UUID, Any]
+NO_ANSWERS: Final[Answers] = {}
 
 
 class Handling:
@@ -25,8 +30,13 @@ class Handling:
     def row(self, kind: type[Message]) -> Hears | None:
         return self._rows.get(kind)
 
-    async def handle(self, connection: Connection, received: Sequence[Received[Message]], at: datetime) -> list[Said]:
-        """Everything that follows from these messages, in order; the tables are written, nothing is appended yet."""
+    async def handle(
+        self, connection: Connection, received: Sequence[Received[Message]], at: datetime, answers: Answers = NO_ANSWERS
+    ) -> list[Said]:
+        """Everything that follows from these messages, in order; the tables are written, nothing is appended yet.
+
+        `answers`: what those that they depend on have said, by message.
+        """
         said: list[Said] = []
         for kind, grouped in groupby(received, lambda one: type(one.message)):
             run = list(grouped)
@@ -38,21 +48,24 @@ class Handling:
                         connection, [one.message for one in part if isinstance(one.message, Event)]
                     )
                 if row is not None:
-                    said += await self._decide(connection, row, part, at)
+                    said += await self._decide(connection, row, part, at, answers)
         return said
 
     async def _decide(
-        self, connection: Connection, row: Hears, run: Sequence[Received[Message]], at: datetime
+        self, connection: Connection, row: Hears, run: Sequence[Received[Message]], at: datetime, answers: Answers
     ) -> list[Said]:
         if row.decide is None:
             return []
         last = run[-1]
         envelope = last.envelope
         subject = run if row.batch else last.message
-        given = Given(at, envelope.id, envelope.correlation, envelope.actor, appended_at=envelope.at)
+        answer = answers.get(envelope.id)
+        given = Given(at, envelope.id, envelope.correlation, envelope.actor, appended_at=envelope.at, answer=answer)
         state = None if row.load is None else await row.load(connection, subject)
         is_command = isinstance(last.message, Command)
         try:
+            if isinstance(answer, Rejected):
+                raise answer
             effects = row.decide(state, subject, given)
         except Rejected as rejected:
             if not is_command:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import structlog
 
 from bus.connection import Connection
+from bus.errors import Blocked
 from bus.message import Envelope
 from bus.reading import MESSAGE_COLUMNS
 
@@ -31,7 +32,9 @@ class Parked:
 
 
 def cause_of(error: BaseException) -> str:
-    """The exception's type and the place that raised it: what failures are grouped by."""
+    """What failures are grouped by: the exception's type and the place that raised it, or what a message waits for."""
+    if isinstance(error, Blocked):
+        return str(error)
     frames = traceback.extract_tb(error.__traceback__)
     place = f"{frames[-1].filename.rpartition('/')[2]}:{frames[-1].name}" if frames else "unknown"
     return f"{type(error).__name__} in {place}"
@@ -67,7 +70,7 @@ async def next_retry_s(connection: Connection, consumer: str, partitions: int) -
     seconds = await connection.fetchval(
         """
         SELECT extract(epoch FROM min(retry_at) - clock_timestamp())::float8 FROM bus.parked
-        WHERE consumer = $1 AND NOT held AND bus.is_in(stream, $2)
+        WHERE consumer = $1 AND NOT held AND retry_at < 'infinity' AND bus.is_in(stream, $2)
         """,
         consumer,
         partitions,
@@ -82,12 +85,12 @@ async def park(
     error: BaseException,
     *,
     attempts: int,
-    after_s: float,
+    after_s: float | None,
 ) -> None:
     await connection.execute(
         """
         INSERT INTO bus.parked (consumer, stream, head, last, attempts, retry_at, cause, error)
-        VALUES ($1, $2, $3, $3, $4, clock_timestamp() + make_interval(secs => $5), $6, $7)
+        VALUES ($1, $2, $3, $3, $4, coalesce(clock_timestamp() + make_interval(secs => $5), 'infinity'), $6, $7)
         """,
         consumer,
         envelope.stream,
@@ -177,13 +180,13 @@ async def try_later(
     envelope: Envelope,
     error: BaseException,
     *,
-    after_s: float,
+    after_s: float | None,
     uncount: bool,
 ) -> None:
     await connection.execute(
         """
         UPDATE bus.parked
-        SET retry_at = clock_timestamp() + make_interval(secs => $3), cause = $4, error = $5,
+        SET retry_at = coalesce(clock_timestamp() + make_interval(secs => $3), 'infinity'), cause = $4, error = $5,
             attempts = attempts - CASE WHEN $6 THEN 1 ELSE 0 END
         WHERE consumer = $1 AND stream = $2
         """,
@@ -193,6 +196,51 @@ async def try_later(
         cause_of(error),
         described(error),
         uncount,
+    )
+
+
+async def wait_for(connection: Connection, consumer: str, envelope: Envelope, blocked: Blocked) -> None:
+    """A parked stream has come to a message that may not be attempted now: it becomes the head, untried."""
+    await connection.execute(
+        """
+        UPDATE bus.parked SET retry_at = 'infinity', cause = $4, error = $4,
+               attempts = CASE WHEN head = $3 THEN attempts ELSE 0 END, head = $3
+        WHERE consumer = $1 AND stream = $2
+        """,
+        consumer,
+        envelope.stream,
+        envelope.position,
+        str(blocked),
+    )
+
+
+async def release(connection: Connection, consumer: str, causes: Collection[str], partitions: int) -> None:
+    """Lets every stream of these partitions go on that was blocked for another cause than these, still in force."""
+    await connection.execute(
+        """
+        UPDATE bus.parked SET retry_at = clock_timestamp()
+        WHERE consumer = $1 AND retry_at = 'infinity' AND NOT held AND cause <> ALL ($2::text[])
+          AND bus.is_in(stream, $3)
+        """,
+        consumer,
+        causes,
+        partitions,
+    )
+
+
+async def release_first(connection: Connection, consumer: str, cause: str, partitions: int) -> None:
+    """Lets the oldest message of these partitions that is blocked for this cause be tried."""
+    await connection.execute(
+        """
+        UPDATE bus.parked SET retry_at = clock_timestamp()
+        WHERE consumer = $1 AND retry_at = 'infinity' AND (stream, head) = (
+            SELECT stream, head FROM bus.parked
+            WHERE consumer = $1 AND retry_at = 'infinity' AND NOT held AND cause = $2 AND bus.is_in(stream, $3)
+            ORDER BY head LIMIT 1)
+        """,
+        consumer,
+        cause,
+        partitions,
     )
 
 

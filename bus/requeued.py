@@ -40,6 +40,8 @@ class Requeued:
     async def retry(self) -> None:
         desk = self._desk
         for envelope in await _waiting(desk.connection, desk.consumer, desk.membership.partitions):
+            if desk.admission.blocked(envelope) is not None:
+                continue
             # Counted, and dead again, before the try: a message that kills its process does so once a requeue.
             async with desk.under_share():
                 if not await _begin(desk.connection, desk.consumer, envelope.position):
@@ -58,8 +60,9 @@ class Requeued:
         await self._trust.must_be_entitled(desk.connection, [envelope])
         received = desk.catalogue.read(envelope)
         at = await desk.connection.fetchval("SELECT clock_timestamp()")
+        answers = await desk.admission.ask([received], at)
         async with desk.connection.transaction():
-            said = await desk.handling.handle(desk.connection, [received], at)
+            said = await desk.handling.handle(desk.connection, [received], at, answers)
             await _done(desk.connection, desk.consumer, envelope.position)
             await desk.check_share()
             await desk.outbox.append(desk.connection, said)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from functools import partial
-from typing import Final
+from typing import Final, NamedTuple
 
 import structlog
 
 from bus import parking
 from bus.backoff import full_jitter
 from bus.desk import Desk
-from bus.errors import Later, UnknownMessage
+from bus.errors import Blocked, Later, UnknownMessage
 from bus.message import Envelope
 from bus.redoing import redoing
 from bus.service import AfterLastAttempt
@@ -25,6 +26,14 @@ class GivenUpByHand(Exception):  # noqa: N818 - a finding
     """A person gave up the message that a stream waited for."""
 
 
+class SortedOut(NamedTuple):
+    """What becomes of the messages of a batch."""
+
+    going: list[Envelope]
+    waiting: list[Envelope]  # behind the head of their stream
+    blocked: dict[str, tuple[Envelope, Blocked]]  # by stream: its head from now on, and what that waits for
+
+
 class Retrying:
     """The parked streams in one worker's partitions: nobody else touches them."""
 
@@ -32,6 +41,7 @@ class Retrying:
         self._desk = desk
         self._streams: set[str] = set()
         self._due_at: float | None = None  # on the monotonic clock
+        self._causes: set[str] = set()  # what anything may have had to wait for when we last looked
 
     def __contains__(self, stream: str) -> bool:
         return stream in self._streams
@@ -40,11 +50,44 @@ class Retrying:
         self._streams = await parking.streams(
             self._desk.connection, self._desk.consumer, self._desk.membership.partitions
         )
+        await self._desk.admission.look(self._desk.connection)
+        self._causes = self._desk.admission.causes
+        await self._release()
+
+    async def look(self) -> None:
+        """Lets go on what was blocked and is not any more, and one message for each circuit that may be tried."""
+        desk = self._desk
+        await desk.admission.look(desk.connection)
+        before, self._causes = self._causes, desk.admission.causes
+        if before - self._causes:
+            await self._release()
+        for cause in desk.admission.probes_due if self._streams else ():
+            await parking.release_first(desk.connection, desk.consumer, cause, desk.membership.partitions)
+            await self.look_ahead()
+
+    async def _release(self) -> None:
+        desk = self._desk
+        if self._streams:
+            await parking.release(desk.connection, desk.consumer, self._causes, desk.membership.partitions)
         await self.look_ahead()
 
     def patience_s(self) -> float | None:
         """Seconds until the next try; None if nothing is parked."""
-        return None if self._due_at is None else max(0.0, self._due_at - time.monotonic())
+        due_s = None if self._due_at is None else max(0.0, self._due_at - time.monotonic())
+        waits = (due_s, self._desk.admission.patience_s())
+        return min((one for one in waits if one is not None), default=None)
+
+    def sort_out(self, envelopes: Sequence[Envelope]) -> SortedOut:
+        """What of a batch may be attempted, what waits behind its stream's head, and what becomes such a head."""
+        out = SortedOut([], [], {})
+        for envelope in envelopes:
+            if envelope.stream in self or envelope.stream in out.blocked:
+                out.waiting.append(envelope)
+            elif (blocked := self._desk.admission.blocked(envelope)) is not None:
+                out.blocked[envelope.stream] = (envelope, blocked)
+            else:
+                out.going.append(envelope)
+        return out
 
     async def park(self, envelope: Envelope, error: BaseException) -> None:
         """Writes that a stream waits, in the caller's transaction; `parked` follows after its COMMIT."""
@@ -60,6 +103,9 @@ class Retrying:
 
     async def parked(self, envelope: Envelope, error: BaseException) -> None:
         self._streams.add(envelope.stream)
+        if isinstance(error, Blocked):
+            log.info("stream.blocked", stream=envelope.stream, position=envelope.position, cause=str(error))
+            return
         await self.look_ahead()
         log.warning("stream.parked", stream=envelope.stream, position=envelope.position, error=repr(error))
 
@@ -83,6 +129,10 @@ class Retrying:
             await self._give_up(waiting[0], GivenUpByHand(), parked.attempts)
             return
         for envelope in waiting:
+            if (blocked := desk.admission.blocked(envelope)) is not None:
+                async with desk.under_share():
+                    await parking.wait_for(desk.connection, desk.consumer, envelope, blocked)
+                return
             async with desk.under_share():
                 attempts = await parking.begin_attempt(desk.connection, desk.consumer, envelope)
             most, _ = desk.attempts_of(envelope)
@@ -101,8 +151,9 @@ class Retrying:
         desk = self._desk
         received = desk.catalogue.read(envelope)
         at = await desk.connection.fetchval("SELECT clock_timestamp()")
+        answers = await desk.admission.ask([received], at)
         async with desk.connection.transaction():
-            said = await desk.handling.handle(desk.connection, [received], at)
+            said = await desk.handling.handle(desk.connection, [received], at, answers)
             unparked = await parking.move_on(desk.connection, desk.consumer, envelope)
             await desk.check_share()
             await desk.outbox.append(desk.connection, said)
@@ -163,10 +214,13 @@ class Retrying:
 
 
 def _uncounted(error: BaseException) -> bool:
-    return isinstance(error, Later | UnknownMessage)
+    return isinstance(error, Later | UnknownMessage | Blocked)
 
 
-def _wait_s(error: BaseException, attempts: int) -> float:
+def _wait_s(error: BaseException, attempts: int) -> float | None:
+    """Seconds until the next try; None: until what it waits for has ended."""
+    if isinstance(error, Blocked):
+        return None
     if isinstance(error, Later):
         return error.after_s
     return UNKNOWN_RETRY_S if isinstance(error, UnknownMessage) else full_jitter(max(1, attempts))

@@ -24,6 +24,7 @@ class Given(NamedTuple):
     correlation: UUID
     actor: str
     appended_at: datetime | None = None  # when the message came into the log; none: at this very moment
+    answer: Any = None  # of what the handler depends on, if it does
 
     @property
     def asked_at(self) -> datetime:
@@ -68,6 +69,26 @@ class AfterLastAttempt(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class Dependency:
+    """What a handler needs of the world outside of the database: a payment provider, say.
+
+    It is asked before the handler's transaction, with the message's id (`given.id`) as the key under which the same
+    thing asked twice is done once; the decision finds the answer in `given.answer`. Rebuilds and replays never ask it.
+    When `opens_at` of its last calls failed, its circuit opens: its messages wait, unattempted and uncounted, until one
+    of them finds it well again.
+    """
+
+    circuit: str  # handlers that name the same share it
+    ask: Callable[[Any, Given], Awaitable[Any]]
+    within_s: float = 10.0
+    opens_at: float = 0.5  # the share of failed calls
+    of_last: int = 20
+    at_least: int = 5  # calls, before it can open
+    first_s: float = 5.0  # open, before the first probe; twice as long after each that failed
+    longest_s: float = 300.0
+
+
+@dataclass(frozen=True, slots=True)
 class Hears:
     """One row of a service's table: on this message, load this state, and decide.
 
@@ -84,6 +105,11 @@ class Hears:
     leaves_open: bool = False  # the command is answered by a later event, which names it (`concludes`, `rejects`)
     attempts: int = DEFAULT_ATTEMPTS
     after_last: AfterLastAttempt = AfterLastAttempt.SKIP
+    depends: Dependency | None = None  # not with `batch`: its messages are handled one by one
+
+    def __post_init__(self) -> None:
+        if self.batch and self.depends is not None:
+            raise ValueError(f"{self.message.name} depends on {self.depends.circuit}, and is handled one by one")
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,9 @@ class ServiceHealth(BaseModel):
     service: str
     at_work: bool  # its living workers hold all its partitions
     behind: int  # how many positions of the log it has not passed yet in all of them
-    stuck: bool  # behind, and not moving
+    stuck: bool  # behind, by what is older than a while, and not moving
+    paused: bool  # a person has paused it: it does nothing until it is resumed
+    circuits_open: Sequence[str]  # what its handlers depend on and is away; what depends on it waits
 
 
 class Readiness(BaseModel):
@@ -82,7 +84,7 @@ class Ready:
             database = False
         else:
             database = True
-        at_work = all(one.at_work and not one.stuck for one in services)
+        at_work = all(one.at_work and not one.stuck and not one.paused for one in services)
         readiness = Readiness(
             ready=database and bell and registered and at_work,
             database=database,
@@ -102,12 +104,22 @@ async def _services(connection: Connection) -> list[ServiceHealth]:
     rows = await connection.fetch(
         """
         SELECT s.service, bus.at_work(s.service) AS at_work, greatest(0, $2 - c.cursor) AS behind,
-               coalesce(p.at < clock_timestamp() - $3 * interval '1 second', true) AS quiet
+               coalesce(p.at < clock_timestamp() - $3 * interval '1 second', true)
+                   AND coalesce(o.at < clock_timestamp() - $3 * interval '1 second', false) AS stuck,
+               EXISTS (
+                   SELECT FROM bus.pause AS u WHERE u.consumer = s.service AND u.kind = 'consumer') AS paused,
+               ARRAY(
+                   SELECT t.circuit FROM bus.circuit AS t
+                   WHERE t.consumer = s.service AND t.state <> 'closed' ORDER BY 1) AS circuits_open
         FROM unnest($1::text[]) WITH ORDINALITY AS s (service, ordinal)
         CROSS JOIN LATERAL (SELECT bus.cursor_of(s.service) AS cursor) AS c
         LEFT JOIN LATERAL (  -- when the hindmost of its partitions last moved
             SELECT max(p.at) AS at FROM bus.progress AS p WHERE p.consumer = s.service AND p.to_position = c.cursor
         ) AS p ON true
+        LEFT JOIN LATERAL (
+            SELECT o.at FROM bus.outbox AS o WHERE o.position > c.cursor AND o.position <= $2
+            ORDER BY o.position LIMIT 1
+        ) AS o ON true
         ORDER BY s.ordinal
         """,
         list(SERVICES),
@@ -120,7 +132,9 @@ async def _services(connection: Connection) -> list[ServiceHealth]:
             service=row["service"],
             at_work=row["at_work"],
             behind=row["behind"],
-            stuck=row["behind"] > 0 and row["quiet"],
+            stuck=row["behind"] > 0 and row["stuck"],
+            paused=row["paused"],
+            circuits_open=row["circuits_open"],
         )
         for row in rows
     ]

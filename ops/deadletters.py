@@ -189,7 +189,7 @@ def _line(letter: Letter) -> str:
     told = f", its sender was told: {letter.answered}" if letter.answered else ""
     behind = f", its stream waits up to {letter.last}" if letter.last > letter.position else ""
     when = "tried again at" if letter.state == "parked" else "since"
-    since = f"{when} {letter.at:%Y-%m-%d %H:%M:%S}Z"
+    since = "until that has ended" if letter.state == "blocked" else f"{when} {letter.at:%Y-%m-%d %H:%M:%S}Z"
     return (
         f"{letter.position} {letter.name} in {letter.stream}: {letter.state} after {letter.attempts} "
         f"{'attempt' if letter.attempts == 1 else 'attempts'}, {since}{behind}{told}"

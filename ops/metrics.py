@@ -34,10 +34,12 @@ HEALTH: Final = {
 }
 WAITING: Final = {
     "parked": "Streams whose head is tried again in a while.",
+    "blocked": "Streams that wait for a pause or an open circuit to end, untried.",
     "held": "Streams that wait for a person.",
     "dead": "Messages given up, for a person to look at.",
     "requeued": "Dead letters put back, and not tried yet.",
 }
+CIRCUIT: Final = {"closed": 0.0, "half-open": 0.5, "open": 1.0}
 
 log = structlog.get_logger(__name__)
 
@@ -63,6 +65,8 @@ class Metrics:
         self._lag_positions = made("lag_positions", "Positions of the log that it has not passed.", "service")
         self._lag_seconds = made("lag_seconds", "Age of the oldest message that it has not handled.", "service")
         self._waiting = {key: made(key, text, "service") for key, text in WAITING.items()}
+        self._paused = made("paused", "Pauses by hand: of it, its handlers, streams.", "service")
+        self._circuit = made("circuit_open", "1: open; 0.5: one message probes; 0: closed.", "service", "circuit")
         self._messages = self._histogram("transaction_messages", "Messages taken in one commit.", MESSAGES)
         self._seconds = self._histogram(
             "transaction_seconds", "How long a transaction lasts, COMMIT included.", SECONDS
@@ -114,6 +118,11 @@ class Metrics:
             waiting = await _waiting(connection, self._name)
             for key, gauge in self._waiting.items():
                 gauge.labels(self._name).set(waiting[key])
+            self._paused.labels(self._name).set(
+                await connection.fetchval("SELECT count(*) FROM bus.pause WHERE consumer = $1", self._name)
+            )
+            for row in await connection.fetch("SELECT circuit, state FROM bus.circuit WHERE consumer = $1", self._name):
+                self._circuit.labels(self._name, row["circuit"]).set(CIRCUIT[row["state"]])
 
 
 @asynccontextmanager
@@ -198,7 +207,10 @@ async def _lag(connection: Connection, service: Service, horizon: int) -> tuple[
 async def _waiting(connection: Connection, consumer: str) -> dict[str, int]:
     row = await connection.fetchrow(
         """
-        SELECT (SELECT count(*) FROM bus.parked WHERE consumer = $1 AND NOT held) AS parked,
+        SELECT (SELECT count(*) FROM bus.parked
+                WHERE consumer = $1 AND NOT held AND retry_at < 'infinity') AS parked,
+               (SELECT count(*) FROM bus.parked
+                WHERE consumer = $1 AND NOT held AND retry_at = 'infinity') AS blocked,
                (SELECT count(*) FROM bus.parked WHERE consumer = $1 AND held) AS held,
                (SELECT count(*) FROM bus.dead_letter WHERE consumer = $1 AND state = 'dead') AS dead,
                (SELECT count(*) FROM bus.dead_letter WHERE consumer = $1 AND state = 'requeued') AS requeued

@@ -33,12 +33,23 @@ async def test_it_is_ready_once_all_five_are_at_work_and_none_is_stuck(database:
 
         await gate.fetch("UPDATE bus.progress SET to_position = 1, at = now() - interval '1 minute'")
         await gate.say("booking", SET_UP)
+        young = (await gate.get("/health/ready")).body
+        assert (young["ready"], {one["behind"] > 0 for one in young["services"]}) == (True, {True})
+        await gate.fetch("UPDATE bus.outbox SET at = at - interval '20 seconds'")
         stuck = (await gate.get("/health/ready")).body
         assert not stuck["ready"]
         assert {one["stuck"] for one in stuck["services"]} == {True}
 
         await gate.fetch("UPDATE bus.progress SET to_position = bus.horizon()")
         assert (await gate.get("/health/ready")).body["ready"]
+
+        await gate.fetch("INSERT INTO bus.circuit VALUES ('payment', 'provider', 'open', now(), 1)")
+        told = (await gate.get("/health/ready")).body
+        assert (told["ready"], [one["circuits_open"] for one in told["services"]][3]) == (True, ["provider"])
+        await gate.fetch("INSERT INTO bus.pause VALUES ('stats', 'consumer', '', 'a look')")
+        told = (await gate.get("/health/ready")).body
+        assert (told["ready"], [one["paused"] for one in told["services"]][4]) == (False, True)
+        await gate.fetch("DELETE FROM bus.pause")
         connections[0].terminate()
         await gate.fetch("SELECT pg_terminate_backend(backend) FROM bus.worker WHERE consumer = 'auth'")
         gone = (await gate.get("/health/ready")).body

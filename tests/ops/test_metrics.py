@@ -69,7 +69,8 @@ async def test_lag_and_what_waits_are_told_and_the_lag_goes_when_it_is_done(
     await booking.execute(
         """
         INSERT INTO bus.parked (consumer, stream, head, last, attempts, retry_at, held, cause, error)
-        VALUES ('booking', 'x', 1, 1, 8, now(), true, 'c', 'e'), ('booking', 'y', 1, 1, 1, now(), false, 'c', 'e')
+        VALUES ('booking', 'x', 1, 1, 8, now(), true, 'c', 'e'), ('booking', 'y', 1, 1, 1, now(), false, 'c', 'e'),
+               ('booking', 'w', 1, 1, 0, 'infinity', false, 'c', 'e')
         """
     )
     await booking.execute(
@@ -78,12 +79,22 @@ async def test_lag_and_what_waits_are_told_and_the_lag_goes_when_it_is_done(
         VALUES ('booking', 1, 'z', 'n', 1, 'c', 'e')
         """
     )
+    await booking.execute("INSERT INTO bus.pause VALUES ('booking', 'stream', 'w', '')")
+    await booking.execute("INSERT INTO bus.circuit VALUES ('booking', 'provider', 'half-open', now(), 1)")
     async with shown(metrics, "booking", at(database.settings, unused_tcp_port)):
         told = await scrape(unused_tcp_port)
         assert told["firingline_lag_events"] == 5
         assert told["firingline_lag_positions"] >= 6
         assert told["firingline_lag_seconds"] > 0
-        assert [told[f"firingline_{key}"] for key in ("parked", "held", "dead", "requeued")] == [1, 1, 1, 0]
+        assert [told[f"firingline_{key}"] for key in ("parked", "held", "dead", "requeued", "blocked")] == [
+            1,
+            1,
+            1,
+            0,
+            1,
+        ]
+        assert told["firingline_paused"] == 1
+        assert told["firingline_circuit_open"] == 0.5
         assert told["firingline_database_up"] == 1
         assert told["firingline_bell_listening"] == 0
         assert told["firingline_partitions_ahead"] == 3
