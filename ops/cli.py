@@ -31,7 +31,7 @@ COMMANDS: Final = {
     "simulate": Entry("simulation.range_day:simulate", "Play a whole range day and check that all is right."),
     "target": Entry("simulation.target:target", "Play a shot file as a real electronic target would."),
     "replay": Entry("ops.analyst:replay", "Print what happened, as one JSON object a line."),
-    "custody": Entry("ops.custody:custody", "Check the custody book: verify."),
+    "custody": Entry("ops.custody:custody", "Check the custody book, or export it: verify, export."),
     "state": Entry("ops.state:state", "Print services' tables as they were at a moment."),
     "rebuild": Entry("ops.analyst:rebuild", "Replay the log into a service's tables, beside or in place."),
     "keys": Entry("ops.keys:keys", "List or change the keys with which auth signs tokens."),

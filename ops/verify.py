@@ -14,6 +14,7 @@ from bus.errors import Refusal
 from bus.partitions import ALL, NONE, PARTITIONS, each
 from bus.service import Service
 from handlers.wiring import SERVICES
+from ops import custody
 from ops.database import connected
 from ops.settings import Settings
 
@@ -96,15 +97,25 @@ def verify() -> None:
 
     For each service: its progress has no gap and no overlap in any partition, its fences never go back, and each row
     tells of just the messages that the log has there. For the log: streams are numbered without a gap, every outcome
-    and every cause exists, no command was answered twice. It reads with the analyst's role while the range goes on;
+    and every cause exists, no command was answered twice. And every weapon's custody book is whole, as `firingline
+    custody verify` says it; the first broken entry is named. It reads with the analyst's role while the range goes on;
     the exit code is 1 if anything is wrong, and each fault names its row.
 
     What a service hears is taken from this version's code: after a version that heard other names, the rows of its
     time are told as faults. That a table is what its events say is checked by `firingline rebuild SERVICE --verify`.
     """
-    faults = asyncio.run(_verify(Settings.from_environment().dsn("analyst"), Console(stderr=True)))
+    settings = Settings.from_environment()
+    faults = asyncio.run(_verify(settings.dsn("analyst"), Console(stderr=True)))
+    faults += _verify_custody(asyncio.run(custody.check(settings.admin_url)))
     if faults:
         raise Refusal(f"{faults} {'thing is' if faults == 1 else 'things are'} not as promised.")
+
+
+def _verify_custody(found: custody.Finding) -> int:
+    click.echo(f"every custody book is whole: {'NO' if found.broken else 'yes'}")
+    for weapon, broken in found.broken[:ROWS_NAMED]:
+        click.echo(f"WRONG: weapon {weapon}: entry {broken.entry}: {broken.why}")
+    return len(found.broken)
 
 
 async def _verify(dsn: str, console: Console) -> int:

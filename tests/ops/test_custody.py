@@ -1,16 +1,25 @@
 """`firingline custody verify` on a real log and a real book, and on what somebody did to the book afterwards."""
 
 import asyncio
+import csv
+import io
+from datetime import timedelta
 from pathlib import Path
 
+import pypdfium2
 import pytest
 from click.testing import CliRunner, Result
+from hypothesis import given
+from hypothesis import strategies as st
 
+from bus.fields import EARLIEST
 from handlers.armory.events import WeaponAdded, WeaponReserved, WeaponTypeAdded
+from handlers.armory.model.chain import Entry, Link
 from ops.cli import main
+from ops.custody_book import as_csv, from_csv
 from tests.database import Database
 from tests.gateway.gate import open_gate
-from tests.handlers.armory.made import booking, terms, weapon
+from tests.handlers.armory.made import ANNA, BORIS, booking, terms, weapon
 from tests.handlers.armory.test_chain import handed
 
 ENTRIES = 4
@@ -32,8 +41,14 @@ async def books(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     return database
 
 
-async def verified() -> Result:
-    return await asyncio.to_thread(CliRunner().invoke, main, ["custody", "verify"])
+async def verified(*options: str, command: tuple[str, ...] = ("custody", "verify")) -> Result:
+    return await asyncio.to_thread(CliRunner().invoke, main, [*command, *options])
+
+
+async def exported(to: Path, *options: str) -> Path:
+    result = await asyncio.to_thread(CliRunner().invoke, main, ["custody", "export", "--output", str(to), *options])
+    assert result.exit_code == 0, result.output
+    return to
 
 
 @pytest.mark.usefixtures("books")
@@ -69,3 +84,71 @@ async def test_the_first_broken_entry_is_named(books: Database, deed: str, found
     result = await verified()
     assert result.exit_code == 1, result.output
     assert result.output.startswith(f"weapon {weapon(1)}: {found}")
+    whole = await verified(command=("verify",))
+    assert whole.exit_code == 1, whole.output
+    assert f"WRONG: weapon {weapon(1)}: {found}" in whole.output
+
+
+@pytest.mark.usefixtures("books")
+async def test_an_export_carries_the_chain_and_is_checked_wherever_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = await exported(tmp_path / "book.csv")
+    monkeypatch.setenv("DATABASE_URL", "postgresql://nobody@127.0.0.1:1/none")
+    whole = await verified("--file", str(file))
+    assert whole.output == "The custody book is whole: 4 entries of 1 weapons.\n"
+    lines = file.read_text().splitlines()
+    for forged, found in (
+        ([*lines[:2], lines[2].replace(str(ANNA), str(BORIS)), *lines[3:]], "entry 2"),
+        ([*lines[:3], *lines[4:]], "entry 3"),
+        ([lines[0], *lines[2:]], "entry 1"),
+    ):
+        file.write_text("\n".join(forged))
+        broken = await verified("--file", str(file))
+        assert broken.exit_code == 1
+        assert broken.output.startswith(f"weapon {weapon(1)}: {found}: ")
+    for wrong, said in ((["a,b"], "no custody book"), ([lines[0], "1,2"], "Line 2 is no entry")):
+        file.write_text("\n".join(wrong))
+        refused = await verified("--file", str(file))
+        assert refused.exit_code == 1
+        assert said in refused.output
+
+
+@pytest.mark.usefixtures("books")
+async def test_a_book_is_printed_with_every_hash_of_its_chain(tmp_path: Path) -> None:
+    table = from_csv((await exported(tmp_path / "book.csv", "--weapon", str(weapon(1)))).read_bytes())
+    document = pypdfium2.PdfDocument(await exported(tmp_path / "book.pdf", "--as", "pdf"))
+    words = "".join(page.get_textpage().get_text_bounded() for page in document).replace("\r\n", "")
+    assert len(table[weapon(1)]) == ENTRIES
+    for link in table[weapon(1)]:
+        assert link.hash.hex() in words
+    assert str(ANNA) in words
+    document.close()
+    unknown = await verified("--weapon", str(weapon(9)), command=("custody", "export"))
+    assert unknown.exit_code == 1
+    assert "no weapon" in unknown.output
+
+
+entries = st.builds(
+    Entry,
+    weapon=st.uuids(),
+    entry=st.integers(1, 10**6),
+    kind=st.sampled_from(["issue", "return"]),
+    booking=st.uuids(),
+    from_person=st.uuids(),
+    to_person=st.uuids(),
+    rounds=st.integers(0, 10_000),
+    at=st.timedeltas(timedelta(0), timedelta(days=50_000)).map(lambda since: EARLIEST + since),
+    corrects=st.none() | st.integers(1, 10**6),
+    reason=st.none() | st.just("wrong-weapon"),
+    lot=st.none() | st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1).filter(str.strip),
+)
+
+
+@given(entries, st.binary(min_size=32, max_size=32))
+def test_whatever_stands_in_a_book_is_read_back_from_its_export(entry: Entry, hash_: bytes) -> None:
+    link = Link(entry, hash_)
+    written = as_csv({entry.weapon: [link]})
+    assert from_csv(written) == {entry.weapon: [link]}
+    _, cells = csv.reader(io.StringIO(written.decode(), newline=""))
+    assert not any(cell.startswith(("=", "+", "-", "@")) for cell in cells)
