@@ -2429,11 +2429,15 @@ CREATE TABLE stats.shot (
     device_rings     smallint CHECK (device_rings BETWEEN 0 AND 10),
     device_inner_ten boolean,
     invalid          text,  -- why it counts nothing, wherever it hit
+    given_tenths     smallint CHECK (given_tenths BETWEEN 0 AND 109),  -- the score that a person gave it
+    assigned         uuid,  -- the session that a person gave it to
     PRIMARY KEY (device, epoch, number)
 );
 CREATE INDEX shot_session ON stats.shot (session, received_at) WHERE session IS NOT NULL;
 -- Shots to look at again when a session's bounds become known after them.
 CREATE INDEX shot_lane ON stats.shot (lane, received_at);
+-- Shots that belong to nobody yet, to be assigned.
+CREATE INDEX shot_unassigned ON stats.shot (received_at) WHERE session IS NULL;
 
 -- What the shots of a session add up to, so that telling it costs the same however many there are.
 CREATE TABLE stats.tally (
@@ -2497,7 +2501,8 @@ CREATE VIEW stats.shots AS
                  AND t.received_at < coalesce(c.resumed_at, 'infinity')) AS during_cease_fire,
            t.device_tenths, t.device_rings, t.invalid,
            t.invalid IS NULL AND NOT t.miss AND t.score_tenths IS NOT NULL
-               AND (t.device_tenths <> t.score_tenths OR t.device_rings <> t.score_tenths / 10) IS TRUE AS disagrees
+               AND (t.device_tenths <> t.score_tenths OR t.device_rings <> t.score_tenths / 10) IS TRUE AS disagrees,
+           t.given_tenths IS NOT NULL OR t.assigned IS NOT NULL AS corrected
     FROM stats.shot AS t LEFT JOIN stats.session AS s USING (session);
 
 GRANT USAGE ON SCHEMA stats TO firingline_stats, firingline_gateway;

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from typing import Any, Final, TypeVar
 
 from aiohttp import hdrs, web
@@ -22,6 +22,8 @@ from gateway.problems import (
 )
 
 LARGEST_BYTES: Final = 64 * 1024
+LARGEST_FILE_BYTES: Final = 4 * 1024 * 1024
+JSON: Final = ("application/json",)
 READ_WITHIN_S: Final = 10.0
 MOST_ERRORS: Final = 20
 LONGEST_NAME: Final = 64
@@ -37,11 +39,11 @@ class Body(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-async def read(request: web.Request) -> bytes:
+async def read(request: web.Request, content_types: Container[str] = JSON) -> bytes:
     """The body as it was sent; empty if there is none."""
     if not request.body_exists:
         return b""
-    _check_head(request)
+    _check_head(request, content_types)
     try:
         if request.content.is_eof():
             return await request.read()  # all of it is here: the usual case, which needs no clock
@@ -53,12 +55,30 @@ async def read(request: web.Request) -> bytes:
         raise Problem(MALFORMED_REQUEST, "The body ended before its time, or is not encoded as it says.") from error
 
 
-def _check_head(request: web.Request) -> None:
+async def read_file(request: web.Request) -> bytes:
+    """A file that is the body, of whatever type; larger than other bodies may be."""
+    if hdrs.CONTENT_ENCODING in request.headers:
+        raise Problem(UNSUPPORTED_MEDIA_TYPE)
+    kept = bytearray()
+    try:
+        async with asyncio.timeout(READ_WITHIN_S):
+            async for chunk in request.content.iter_any():
+                kept += chunk
+                if len(kept) > LARGEST_FILE_BYTES:
+                    raise Problem(TOO_LARGE, headers={hdrs.CONNECTION: "close"})
+    except TimeoutError:
+        raise Problem(BODY_TOO_SLOW, headers={hdrs.CONNECTION: "close"}) from None
+    except (web.RequestPayloadError, ConnectionError) as error:
+        raise Problem(MALFORMED_REQUEST, "The body ended before its time, or is not encoded as it says.") from error
+    return bytes(kept)
+
+
+def _check_head(request: web.Request, content_types: Container[str]) -> None:
     if (request.content_length or 0) > LARGEST_BYTES:
         raise Problem(TOO_LARGE, headers={hdrs.CONNECTION: "close"})
     charset = request.charset
     if (
-        request.content_type != "application/json"
+        request.content_type not in content_types
         or hdrs.CONTENT_ENCODING in request.headers
         or (charset is not None and charset.lower() not in UTF_8)
     ):

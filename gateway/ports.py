@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -21,7 +21,9 @@ from gateway.problems import BUSY, again_after
 from gateway.pseudonyms import Pseudonyms
 from gateway.rates import Rates
 from gateway.revocations import Revocations
-from gateway.tracking.push import PushResult
+from gateway.tracking.imports import Form, ImportResult
+from gateway.tracking.push import LinesResult, PushResult
+from gateway.tracking.tracking import TargetStatus
 
 
 class Commands(Protocol):
@@ -30,8 +32,20 @@ class Commands(Protocol):
     async def accept(self, asked: Asked) -> Accepted: ...
 
 
-PushShots = Callable[[bytes, str, str], Awaitable[PushResult]]
-"""Records what a device posted for a lane: body, device, lane. Raises Problem for what is wrong with it."""
+class Targets(Protocol):
+    """What comes from targets. Each raises Problem for what is wrong with it, and where there is no room for it."""
+
+    async def push(self, raw: bytes, device: str, lane: str) -> PushResult:
+        """Records what a device posted for a lane."""
+
+    async def lines(self, raw: bytes, device: str, lane: str) -> LinesResult:
+        """The same, one shot a line."""
+
+    async def take_file(self, raw: bytes, form: Form, lane: str, actor: str) -> ImportResult:
+        """Records another program's export for a lane, on somebody's authority."""
+
+    def status(self) -> Sequence[TargetStatus]:
+        """How it stands with each target that is followed from here."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +62,7 @@ class Ports:
     auth: AuthEndpoint
     rates: Rates
     devices: Devices
-    push_shots: PushShots
+    targets: Targets
     pseudonyms: Pseudonyms
     registered: Callable[[], bool]  # whether the log takes what we append
 

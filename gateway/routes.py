@@ -14,7 +14,7 @@ from gateway.forwarding import Credentials, forwards
 from gateway.health import Live, Ready
 from gateway.live import Follows
 from gateway.routing import Route
-from gateway.shots import TakesShots
+from gateway.shots import ShowsTargets, StreamsShots, TakesFile, TakesLines, TakesShots
 from gateway.showing import Listing, shows
 from gateway.telling import Tells
 from handlers.armory import commands as armory
@@ -38,7 +38,7 @@ from handlers.stats import commands as stats
 from handlers.stats.views.groups import GroupStatistics
 from handlers.stats.views.progress import Progress
 from handlers.stats.views.reports import ReportView
-from handlers.stats.views.results import SessionResult, ShotResult
+from handlers.stats.views.results import SessionResult, ShotResult, UnassignedShot
 
 STAFF: Final[tuple[Role, ...]] = ("instructor", "armourer", "cashier", "admin")
 LICENSING: Final[tuple[Role, ...]] = ("instructor", "armourer", "admin")
@@ -277,6 +277,18 @@ RESULTS: Final = (
         "/v1/results/{session}/statistics", read.statistics, GroupStatistics, own_results,
         query=read.StatisticsQuery, of="stats", cost=20,
     ),
+    asks(
+        "POST", "/v1/results/{session}/corrections", stats.CorrectShot, only("instructor", "admin"),
+        result="/v1/results/{session}",
+    ),
+    asks(
+        "POST", "/v1/results/{session}/assignments", stats.AssignShots, only("instructor", "admin"),
+        result="/v1/results/{session}",
+    ),
+    shows(
+        "/v1/unassigned-shots", read.unassigned_shots, Listing[UnassignedShot], only("instructor", "admin"),
+        query=read.UnassignedQuery, of="stats",
+    ),
     shows("/v1/progress", read.progress, Progress, own_results, query=read.ProgressQuery, of="stats", cost=20),
 )  # fmt: skip
 
@@ -305,6 +317,8 @@ REPORTS: Final = (
 
 ANALYSTS: Final = (Route("GET", "/v1/events", StreamsEvents(), only("analyst")),)
 
+IMPORTING: Final = only("instructor", "admin")
+
 DEVICES: Final = (
     forwards(
         "POST", "/v1/devices", "/devices", "Register a target for a lane; its secret is told this once.",
@@ -316,6 +330,12 @@ DEVICES: Final = (
     ),
     asks("POST", "/v1/devices/{device}/revoke", auth.RevokeDevice, only("armourer", "admin")),
     Route("POST", "/v1/devices/{device}/shots", TakesShots(), DEVICE),
+    Route("POST", "/v1/devices/{device}/shots/lines", TakesLines(), DEVICE),
+    Route("GET", "/v1/devices/{device}/shots/stream", StreamsShots(), DEVICE),
+    Route("POST", "/v1/lanes/{lane}/imports/shotmarker-csv", TakesFile("shotmarker-csv"), IMPORTING, cost=20),
+    Route("POST", "/v1/lanes/{lane}/imports/shotmarker-tar", TakesFile("shotmarker-tar"), IMPORTING, cost=20),
+    Route("POST", "/v1/lanes/{lane}/imports/targetscan", TakesFile("targetscan"), IMPORTING, cost=20),
+    Route("GET", "/v1/targets", ShowsTargets(), only(*STAFF)),
 )  # fmt: skip
 
 HEALTH: Final = (

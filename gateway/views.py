@@ -96,6 +96,13 @@ class ShotsQuery(Query):
     limit: Limit = MOST_ITEMS
 
 
+class UnassignedQuery(History):
+    """Shots of no session that came within a time."""
+
+    lane: Code | None = None
+    limit: Limit = MOST_ITEMS
+
+
 class StatisticsQuery(Query):
     """How sure the intervals are to be."""
 
@@ -314,6 +321,13 @@ async def shots(look: Look[ShotsQuery]) -> Listing[results_views.ShotResult] | N
         return None
     page = tuple(found[: look.query.limit])
     return Listing(items=page, next=str(look.query.skip + len(page)) if len(found) > len(page) else None)
+
+
+async def unassigned_shots(look: Look[UnassignedQuery]) -> Listing[results_views.UnassignedShot]:
+    """List shots that belong to no session, in the order they came."""
+    query = look.query
+    found = await results_views.unassigned(look.connection, query.since, query.until, query.lane, limit=query.limit)
+    return Listing(items=tuple(found))
 
 
 async def statistics(look: Look[StatisticsQuery]) -> groups.GroupStatistics | None:

@@ -97,7 +97,7 @@ async def serve(settings: Settings, stopping: asyncio.Event) -> None:
             auth=auth,
             rates=Rates(settings.request_rate),
             devices=Devices(reads),
-            push_shots=tracking.push,
+            targets=tracking,
             pseudonyms=Pseudonyms(load(settings.home, NAME).secret.encode()),
             registered=lambda: registration.id != 0,
         )

@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 
 import structlog
 
+from gateway.tracking.alarms import Watch
 from gateway.tracking.clock import DatabaseClock
 from gateway.tracking.frames import Found, Wrong
 from gateway.tracking.journal import Entry
@@ -30,7 +31,7 @@ class Spot(NamedTuple):
 
     device: str
     lane: str
-    face: str
+    face: str | None
     point: str
 
 
@@ -65,13 +66,15 @@ class Complaints:
 class Hearing:
     """The lanes that one connection serves."""
 
-    def __init__(self, spots: Sequence[Spot], clock: DatabaseClock, keep: Keep) -> None:
+    def __init__(self, spots: Sequence[Spot], clock: DatabaseClock, keep: Keep, actor: str = "service:gateway") -> None:
         self._spots = {spot.point: spot for spot in spots}
         self._first = spots[0]
         self._clock = clock
         self._keep = keep
         self._complaints = {spot.device: Complaints(spot.device) for spot in spots}
+        self._actor = actor
         self.counts = {spot.device: Counts() for spot in spots}
+        self.watches = {spot.device: Watch() for spot in spots}
         self.elsewhere = 0  # shots at points that no lane of ours has
 
     @property
@@ -131,7 +134,9 @@ class Hearing:
             self._complaints[spot.device].wrong(one)
         if live and at is not None and shots and shots[-1].fired_at is not None:
             counts.skew_s = (shots[-1].fired_at - at).total_seconds()
+        if live:
+            self.watches[spot.device].look(shots, at)
         verdict = "shot" if shots or not wrong else Entry.verdict_of(wrong[0])
         source = f"{spot.point}/{context}"
-        entry = Entry(spot.device, spot.lane, way, at, raw, live, spot.face, source=source, verdict=verdict)
+        entry = Entry(spot.device, spot.lane, way, at, raw, live, spot.face, self._actor, source, verdict)
         return Part(entry, shots)

@@ -32,6 +32,17 @@ class PushedShot(body.Body):
     face: Code | None = None
 
 
+class LinesResult(BaseModel):
+    """What became of the lines that were posted; those that cannot be read are named, and cost no other."""
+
+    model_config = ConfigDict(frozen=True)
+
+    recorded: int
+    repeated: int
+    kept: int = Field(default=0, description="safely on the gateway's disk, and recorded later: the log is away")
+    wrong: tuple[int, ...] = Field(description="the lines that are no shot, the first is 1")
+
+
 class PushedShots(body.Body):
     """Shots in the order they were fired."""
 
@@ -96,6 +107,14 @@ def _frames(raw: bytes) -> Pushed:
             if meaning is not None
         ],
     )
+
+
+def read_line(raw: bytes) -> Sighted | Wrong:
+    """The shot in a line of our own form."""
+    try:
+        return _sighted(body.parse(PushedShot, raw), sha256(raw).hexdigest())
+    except Problem as problem:
+        return Wrong(raw, problem.detail or problem.kind.title)
 
 
 def _sighted(shot: PushedShot, raw_sha256: str) -> Sighted:

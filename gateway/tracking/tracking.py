@@ -17,16 +17,19 @@ from bus.connection import ACQUIRE_TIMEOUT_S, Pool, is_passing
 from bus.outbox import Producer
 from bus.tasks import running, set_within, unless
 from gateway.problems import JOURNAL_FULL, again_after, invalid
-from gateway.tracking import push
+from gateway.tracking import imports, push
 from gateway.tracking.address import Address, Source
+from gateway.tracking.alarms import Alarm
 from gateway.tracking.clock import DatabaseClock
 from gateway.tracking.connections import Connection, connect_to
+from gateway.tracking.frames import Wrong
 from gateway.tracking.hearing import Counts, Hearing, Spot
 from gateway.tracking.journal import Entry, Journal, JournalFull
 from gateway.tracking.leases import Leases
+from gateway.tracking.push import LinesResult, read_line
 from gateway.tracking.recorder import Recorder
-from gateway.tracking.spool import Part, Spool
-from gateway.tracking.ways import HTTP, decode
+from gateway.tracking.spool import Part, Recorded, Spool
+from gateway.tracking.ways import HTTP, LINES, decode
 
 LOOK_EVERY_S: Final = 2.0
 DRAIN_S: Final = 1.0
@@ -51,12 +54,14 @@ ListTargets = Callable[[database.Connection], Awaitable[Sequence[Target]]]
 
 @dataclass(frozen=True, slots=True)
 class TargetStatus:
-    """How it stands with one target."""
+    """How it stands with one target, as this gateway knows it."""
 
     lane: str
     device: str
     connected: bool  # by us; another gateway may have it
     counts: Counts
+    missing: Sequence[tuple[int, int]] = ()  # numbers, [from, to), of its latest epoch with any
+    alarms: Sequence[Alarm] = ()
 
 
 class Tracking:
@@ -114,27 +119,63 @@ class Tracking:
             verdict = "refused" if read.wrong and not wrong else Entry.verdict_of(wrong)
             entry = Entry(device, lane, HTTP, at, frame, live, actor=f"device:{device}", verdict=verdict)
             parts.append(Part(entry, () if read.wrong else shots))
+        told = await self._take(parts, device)
+        if read.wrong is not None:
+            raise push.refused(read.wrong)
+        if told is None:
+            return push.PushResult(recorded=0, repeated=0, kept=len(read.shots), ignored=read.ignored)
+        return push.PushResult(recorded=told.recorded, repeated=told.repeated, ignored=read.ignored)
+
+    async def lines(self, raw: bytes, device: str, lane: str) -> LinesResult:
+        """Takes shots in our own form, one a line; each is judged by itself. Raises as `push` does."""
+        lines = raw.split(b"\n")
+        parts = self._hearing_of(device, lane, f"device:{device}", lines)
+        told = await self._take(parts, device)
+        shots = sum(len(part.shots) for part in parts)
+        wrong = tuple(n for n, line in enumerate(lines, 1) if line.strip() and isinstance(read_line(line), Wrong))
+        if told is None:
+            return LinesResult(recorded=0, repeated=0, kept=shots, wrong=wrong)
+        return LinesResult(recorded=told.recorded, repeated=told.repeated, wrong=wrong)
+
+    def _hearing_of(self, device: str, lane: str, actor: str, lines: Sequence[bytes]) -> list[Part]:
+        hearing = Hearing([Spot(device, lane, None, "")], self._clock, self._keep, actor)
+        return [part for line in lines for part in hearing.parts(LINES, line, live=len(lines) == 1)]
+
+    async def take_file(self, raw: bytes, form: imports.Form, lane: str, actor: str) -> imports.ImportResult:
+        """Takes an export of another program's for a lane. Taken again, nothing counts twice. Raises as `push` does."""
+        hearing = imports.FileHearing(form, lane, self._clock, self._keep, actor)
+        parts = await asyncio.to_thread(hearing.read, raw)
+        told = await self._take(parts, form)
+        shots = sum(len(part.shots) for part in parts)
+        return imports.ImportResult(
+            device=hearing.device,
+            epochs=hearing.epochs(parts),
+            recorded=told.recorded if told else 0,
+            repeated=told.repeated if told else 0,
+            kept=0 if told else shots,
+            wrong=hearing.wrong,
+        )
+
+    async def _take(self, parts: Sequence[Part], device: str) -> Recorded | None:
         try:
-            if read.wrong is not None:
-                await self._spool.keep(parts)
-                raise push.refused(read.wrong)
-            told = await self.recorder.take(parts)
+            return await self.recorder.take(parts)
         except (JournalFull, OSError) as error:
             log.exception("push.not-kept", device=device)
             raise again_after(JOURNAL_FULL, RETRY_AFTER_S) from error
         except asyncpg.ProgramLimitExceededError as error:
             detail = "These numbers leave too many gaps to be a device's own."
             raise invalid({"pointer": "#/shots", "detail": detail}) from error
-        if told is None:
-            return push.PushResult(recorded=0, repeated=0, kept=len(read.shots), ignored=read.ignored)
-        return push.PushResult(recorded=told.recorded, repeated=told.repeated, ignored=read.ignored)
 
     def status(self) -> list[TargetStatus]:
-        return [
-            TargetStatus(spot.lane, spot.device, connection.connected, connection.hearing.counts[spot.device])
-            for spots, connection in self._followed.values()
-            for spot in spots
-        ]
+        return [self._status(spot, connection) for spots, connection in self._followed.values() for spot in spots]
+
+    def _status(self, spot: Spot, connection: Connection) -> TargetStatus:
+        counts = connection.hearing.counts[spot.device]
+        missing = [gaps for (device, _), gaps in self.recorder.missing.items() if device == spot.device]
+        alarms = connection.hearing.watches[spot.device].alarms(counts.skew_s, self._clock.now(), missing=bool(missing))
+        return TargetStatus(
+            spot.lane, spot.device, connection.connected, counts, missing[-1] if missing else (), alarms
+        )
 
     async def _look(self) -> None:
         """Follows lanes that are new, and lets go of those that are gone or whose target stands elsewhere."""

@@ -21,6 +21,7 @@ MEGALINK: Final = "megalink"
 BIATHLON: Final = "mqtt-biathlon"
 MQTT: Final = "mqtt"
 CSV: Final = "csv"
+LINES: Final = "lines"
 SHOTMARKER_CSV: Final = "shotmarker-csv"
 SHOTMARKER_TAR: Final = "shotmarker-tar"
 
@@ -43,10 +44,15 @@ def _posted(raw: bytes, _context: str) -> Sequence[At]:
     return [At("", one) for one in told]
 
 
+def _line(raw: bytes, _context: str) -> Sequence[At]:
+    return [At("", push.read_line(raw))] if raw.strip() else []
+
+
 WAYS: Final[Mapping[str, Read]] = {
     TCP: _freetarget,
     HTTP: _posted,
     MQTT: _posted,
+    LINES: _line,
     DISAG: disag.read,
     SIUS: sius.read,
     MEGALINK: megalink.read,

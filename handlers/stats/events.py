@@ -124,6 +124,39 @@ class ReportFailed(Event, name="stats.report-failed", stream="report:{report}"):
     failed_at: Moment
 
 
+CorrectionReason = Literal[
+    "jury-decision", "cross-fire", "double-hit", "target-fault", "range-fault", "not-fired", "sighter", "calibration"
+]
+AssignmentReason = Literal["no-session", "wrong-lane", "wrong-session", "cross-fire", "imported"]
+
+
+class ShotCorrected(Event, name="stats.shot-corrected", stream="session:{session}", about="session"):
+    """Somebody said what a shot counts, against what the target told. The last one of a shot holds."""
+
+    session: UUID
+    device: Code
+    epoch: Text
+    number: int
+    reason: CorrectionReason
+    counts: bool
+    kind: Literal["sighter", "match"]
+    score_tenths: int | None = Field(description="none: by its place")
+    corrected_by: Text
+    corrected_at: Moment
+
+
+class ShotsAssigned(Event, name="stats.shots-assigned", stream="session:{session}", about="session"):
+    """Somebody gave shots to a session, wherever and whenever they were shot."""
+
+    session: UUID
+    device: Code
+    epoch: Text
+    numbers: tuple[int, ...]
+    reason: AssignmentReason
+    assigned_by: Text
+    assigned_at: Moment
+
+
 class CommandRejected(answers.CommandRejected, name="stats.command-rejected", stream="{about}", rejects="command"):
     """Stats refused a command by one of its rules."""
 

@@ -6,6 +6,8 @@ from bus.service import ApplyMany, Hears, Outside, Service
 from handlers.auth.events import PersonErased
 from handlers.booking.events import CeaseFireOrdered, FireResumed, SessionFinished, SessionStarted
 from handlers.stats.commands import (
+    AssignShots,
+    CorrectShot,
     OrderClubReport,
     OrderSeasonReport,
     OrderSessionCard,
@@ -21,12 +23,15 @@ from handlers.stats.events import (
     ReportOrdered,
     ReportRetried,
     SessionScored,
+    ShotCorrected,
     ShotRecorded,
+    ShotsAssigned,
 )
+from handlers.stats.model.corrections import assign_shots, correct_shot
 from handlers.stats.model.reports import order_club_report, order_season_report, order_session_card, retry_report
 from handlers.stats.model.telling import tell, tell_what_changed
 from handlers.stats.reports.office import make_reports
-from handlers.stats.store import cease_fires, folds, reports, standings
+from handlers.stats.store import cease_fires, corrections, folds, reports, standings
 
 
 def service() -> Service:
@@ -37,18 +42,31 @@ def service() -> Service:
             Hears(SessionStarted, standings.of_start, tell_what_changed),
             Hears(SessionFinished, standings.of_finish, tell_what_changed),
             Hears(PublishInterim, standings.of_session, tell),
+            Hears(CorrectShot, corrections.correction, correct_shot),
+            Hears(AssignShots, corrections.assignment, assign_shots),
             Hears(OrderSessionCard, reports.card_wish, order_session_card),
             Hears(OrderSeasonReport, reports.season_wish, order_season_report),
             Hears(OrderClubReport, reports.club_wish, order_club_report),
             Hears(RetryReport, reports.retry_wish, retry_report),
         ],
-        says=[InterimScored, SessionScored, ReportOrdered, ReportRetried, ReportMade, ReportFailed],
+        says=[
+            InterimScored,
+            SessionScored,
+            ShotCorrected,
+            ShotsAssigned,
+            ReportOrdered,
+            ReportRetried,
+            ReportMade,
+            ReportFailed,
+        ],
         applies={
             ShotRecorded: ApplyMany(folds.shots_recorded),
             SessionStarted: folds.session_started,
             SessionFinished: folds.session_finished,
             CeaseFireOrdered: cease_fires.cease_fire_ordered,
             FireResumed: cease_fires.fire_resumed,
+            ShotCorrected: corrections.shot_corrected,
+            ShotsAssigned: corrections.shots_assigned,
             InterimScored: folds.result_told,
             SessionScored: folds.result_told,
             ReportOrdered: reports.ordered,

@@ -32,7 +32,10 @@ from gateway.pseudonyms import Pseudonyms
 from gateway.rates import Rates
 from gateway.revocations import Revocations
 from gateway.server import Runner
-from gateway.tracking.push import PushResult
+from gateway.tracking.hearing import Counts
+from gateway.tracking.imports import Form, ImportResult
+from gateway.tracking.push import LinesResult, PushResult
+from gateway.tracking.tracking import TargetStatus
 from handlers.auth.issuing import device_token, user_token
 from handlers.auth.signing import Signer, open_signer
 from handlers.wiring import SERVICES, may_append
@@ -40,6 +43,28 @@ from tests.database import Database
 from tests.handlers.services_at_work import unsigned
 
 NOWHERE = "http://127.0.0.1:9"
+
+
+@dataclass
+class Targets:
+    """In place of tracking: what comes is written down."""
+
+    pushed: list[tuple[bytes, str, str]]
+
+    async def push(self, raw: bytes, device: str, lane: str) -> PushResult:
+        self.pushed.append((raw, device, lane))
+        return PushResult(recorded=1, repeated=0, ignored=0)
+
+    async def lines(self, raw: bytes, device: str, lane: str) -> LinesResult:
+        self.pushed.append((raw, device, lane))
+        return LinesResult(recorded=1, repeated=0, wrong=())
+
+    async def take_file(self, raw: bytes, form: Form, lane: str, actor: str) -> ImportResult:
+        self.pushed.append((raw, form, lane))
+        return ImportResult(device=actor, epochs=(), recorded=1, repeated=0, kept=0, wrong=())
+
+    def status(self) -> list[TargetStatus]:
+        return [TargetStatus("lane-1", "target-1", connected=True, counts=Counts(shots=3))]
 
 
 @dataclass
@@ -173,10 +198,6 @@ async def open_gate(
         await tail.open()
         pushed: list[tuple[bytes, str, str]] = []
 
-        async def push(raw: bytes, device: str, lane: str) -> PushResult:
-            pushed.append((raw, device, lane))
-            return PushResult(recorded=1, repeated=0, ignored=0)
-
         ports = Ports(
             pool=own,
             bell=bell,
@@ -188,7 +209,7 @@ async def open_gate(
             auth=auth,
             rates=Rates(rate),
             devices=Devices(own),
-            push_shots=push,
+            targets=Targets(pushed),
             pseudonyms=Pseudonyms(b"a key for tests"),
             registered=lambda: registration.id != 0,
         )

@@ -80,6 +80,13 @@ ONLY = {
     "POST /v1/invoices/{invoice}/payments": "admin cashier",
     "POST /v1/invoices/{invoice}/refunds": "admin cashier",
     "GET /v1/trial-balance": "admin cashier",
+    "POST /v1/results/{session}/corrections": "admin instructor",
+    "POST /v1/results/{session}/assignments": "admin instructor",
+    "GET /v1/unassigned-shots": "admin instructor",
+    "POST /v1/lanes/{lane}/imports/shotmarker-csv": "admin instructor",
+    "POST /v1/lanes/{lane}/imports/shotmarker-tar": "admin instructor",
+    "POST /v1/lanes/{lane}/imports/targetscan": "admin instructor",
+    "GET /v1/targets": "admin armourer cashier instructor",
     "POST /v1/club-reports": "admin analyst instructor",
     "GET /v1/events": "analyst",
 }

@@ -39,3 +39,27 @@ class ReportUnknown(Rejected):
 
 class ReportNotFailed(Rejected):
     """Only a report that failed is made once more."""
+
+
+class OnlyPeopleCorrect(Rejected):
+    """Only a person corrects or assigns shots."""
+
+
+class NoSuchSession(Rejected):
+    """There is no such session."""
+
+
+class NoSuchShot(Rejected):
+    """This session has no such shot."""
+
+
+class NoSuchShots(Rejected):
+    """This target told of no shots with these numbers."""
+
+
+class NumbersBackwards(Rejected):
+    """The last number must not be before the first."""
+
+
+class TooManyShots(Rejected):
+    """{most} shots are assigned at once at most."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
+from uuid import UUID
 
 from bus.service import Effect, Given, Schedule, Unschedule
 from handlers.stats.commands import PublishInterim
@@ -59,9 +60,11 @@ def tell_what_changed(standings: Sequence[Standing], _: object, given: Given) ->
             continue
         due_at = _due_at(standing, given.at)
         if due_at <= given.at:
-            effects += [_told_now(standing, given), Unschedule(_key(standing))]
+            effects += [_told_now(standing, given), Unschedule(key_of(standing.session.session))]
         else:
-            effects.append(Schedule(_key(standing), due_at, PublishInterim(session=standing.session.session)))
+            effects.append(
+                Schedule(key_of(standing.session.session), due_at, PublishInterim(session=standing.session.session))
+            )
     return effects
 
 
@@ -85,8 +88,9 @@ def _told_now(standing: Standing, given: Given) -> InterimScored | SessionScored
     return _interim(standing, given) if standing.session.finished_at is None else _final(standing, given)
 
 
-def _key(standing: Standing) -> str:
-    return f"interim:{standing.session.session}"
+def key_of(session: UUID) -> str:
+    """Under which key a session's next telling is scheduled."""
+    return f"interim:{session}"
 
 
 def _interim(standing: Standing, given: Given) -> InterimScored:

@@ -10,13 +10,21 @@ from uuid import UUID
 from bus.connection import Connection
 from handlers.booking.events import SessionFinished, SessionStarted
 from handlers.stats.events import InterimScored, SessionScored, ShotRecorded
-from handlers.stats.model.attribution import Attribution
+from handlers.stats.model.attribution import Attribution, Session
 from handlers.stats.model.tally import Tally, Worth, worths
-from handlers.stats.store.sessions import end_session, hold_lane, insert_session, sessions_between, share_lanes
+from handlers.stats.store.sessions import (
+    end_session,
+    hold_lane,
+    insert_session,
+    sessions_between,
+    sessions_of,
+    share_lanes,
+)
 from handlers.stats.store.shots import (
     KnownShot,
     insert_shots,
     lane_shots_since,
+    numbered_shots,
     reassign,
     save_tally,
     session_shots,
@@ -63,14 +71,32 @@ async def _attribute_again(connection: Connection, lane: str, since: datetime) -
     moved = [
         (shot, owner)
         for shot, owner in ((shot, attribution.of(lane, shot.received_at)) for shot in shots)
-        if shot.session != (owner and owner.session)
+        if shot.assigned is None and shot.session != (owner and owner.session)
     ]
     if not moved:
         return
     strays, owners = [shot for shot, _ in moved], [owner for _, owner in moved]
-    await reassign(connection, strays, owners, worths(strays, owners))
+    await reassign(connection, strays, owners, _worths(strays, owners))
     touched = {owner.session for owner in owners if owner} | {shot.session for shot in strays if shot.session}
     await _add_up_again(connection, sorted(touched))
+
+
+async def score_again(connection: Connection, device: str, epoch: str, numbers: Sequence[int], session: UUID) -> None:
+    """What is said of these shots has changed: they are the session's, scored there, and all it touches added up."""
+    shots = await numbered_shots(connection, device, epoch, numbers)
+    (owner,) = await sessions_of(connection, [session])
+    owners = [owner] * len(shots)
+    await reassign(connection, shots, owners, _worths(shots, owners))
+    touched = {session} | {shot.session for shot in shots if shot.session}
+    await _add_up_again(connection, sorted(touched))
+
+
+def _worths(shots: Sequence[KnownShot], sessions: Sequence[Session | None]) -> list[Worth]:
+    """Scored by their places, unless somebody gave a score."""
+    return [
+        worth if shot.given_tenths is None or session is None else Worth(shot.given_tenths, worth.inner_ten)
+        for shot, session, worth in zip(shots, sessions, worths(shots, sessions), strict=True)
+    ]
 
 
 async def _add_up_again(connection: Connection, sessions: Sequence[UUID]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from uuid import UUID
 
 from bus.connection import Connection
 from handlers.booking.events import SessionFinished, SessionStarted
@@ -40,6 +41,15 @@ async def sessions_between(
         lanes,
         first,
         last,
+    )
+    return [Session(**row) for row in rows]
+
+
+async def sessions_of(connection: Connection, sessions: Sequence[UUID]) -> list[Session]:
+    """These sessions, as far as they are known."""
+    rows = await connection.fetch(
+        "SELECT session, person, lane, discipline, started_at, finished_at FROM session WHERE session = ANY ($1)",
+        sessions,
     )
     return [Session(**row) for row in rows]
 

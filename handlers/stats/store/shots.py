@@ -31,6 +31,8 @@ class KnownShot:
     score_tenths: int | None
     inner_ten: bool
     invalid: str | None
+    given_tenths: int | None
+    assigned: UUID | None
 
     @property
     def worth(self) -> Worth:
@@ -77,7 +79,7 @@ async def lane_shots_since(connection: Connection, lane: str, since: datetime) -
     rows = await connection.fetch(
         """
         SELECT device, epoch, number, lane, kind, miss, x_um, y_um, received_at, face, session, score_tenths, inner_ten,
-               invalid
+               invalid, given_tenths, assigned
         FROM shot WHERE lane = $1 AND received_at >= $2
         """,
         lane,
@@ -86,11 +88,25 @@ async def lane_shots_since(connection: Connection, lane: str, since: datetime) -
     return [KnownShot(**row) for row in rows]
 
 
+async def numbered_shots(connection: Connection, device: str, epoch: str, numbers: Sequence[int]) -> list[KnownShot]:
+    rows = await connection.fetch(
+        """
+        SELECT device, epoch, number, lane, kind, miss, x_um, y_um, received_at, face, session, score_tenths, inner_ten,
+               invalid, given_tenths, assigned
+        FROM shot WHERE device = $1 AND epoch = $2 AND number = ANY ($3) ORDER BY number
+        """,
+        device,
+        epoch,
+        numbers,
+    )
+    return [KnownShot(**row) for row in rows]
+
+
 async def session_shots(connection: Connection, sessions: Sequence[UUID]) -> list[KnownShot]:
     rows = await connection.fetch(
         """
         SELECT device, epoch, number, lane, kind, miss, x_um, y_um, received_at, face, session, score_tenths, inner_ten,
-               invalid
+               invalid, given_tenths, assigned
         FROM shot WHERE session = ANY ($1) ORDER BY received_at, device, epoch, number
         """,
         sessions,

@@ -73,6 +73,43 @@ class ShotResult(View):
     disagrees: bool = Field(description="the target's own score is another than ours")
     invalid: str | None = Field(description="why it counts nothing, wherever it hit")
     during_cease_fire: bool
+    device: str
+    epoch: str
+    corrected: bool = Field(description="a person gave it its score or its session")
+
+
+class UnassignedShot(View):
+    """A shot that belongs to no session: nobody had the lane when it came."""
+
+    lane: str
+    device: str
+    epoch: str
+    number: int
+    kind: Literal["sighter", "match"]
+    miss: bool
+    x_um: int
+    y_um: int
+    received_at: datetime
+    invalid: str | None
+
+
+async def unassigned(
+    connection: Connection, since: datetime, until: datetime, lane: str | None, *, limit: int = MOST_SHOTS
+) -> list[UnassignedShot]:
+    """Shots of no session that came within [since, until), in that order."""
+    rows = await connection.fetch(
+        """
+        SELECT lane, device, epoch, number, kind, miss, x_um, y_um, received_at, invalid
+        FROM stats.shots
+        WHERE session IS NULL AND received_at >= $1 AND received_at < $2 AND ($3::text IS NULL OR lane = $3)
+        ORDER BY received_at, device, epoch, number LIMIT $4
+        """,
+        since,
+        until,
+        lane,
+        min(limit, MOST_SHOTS),
+    )
+    return [UnassignedShot(**dict(row)) for row in rows]
 
 
 async def session(connection: Connection, session_id: UUID, person: UUID | None) -> SessionResult | None:
@@ -136,7 +173,7 @@ async def shots(
     rows = await connection.fetch(
         """
         SELECT number, kind, miss, x_um, y_um, score_tenths, inner_ten, elapsed_ms, received_at, device_tenths,
-               device_rings, disagrees, invalid, during_cease_fire
+               device_rings, disagrees, invalid, during_cease_fire, device, epoch, corrected
         FROM stats.shots WHERE session = $1 AND ($2::uuid IS NULL OR person = $2)
         ORDER BY received_at, device, epoch, number OFFSET $3 LIMIT $4
         """,

@@ -122,6 +122,7 @@ SHOTMARKER_CSV = (
 GOOD = {
     ways.TCP: b'{"shot":7, "session_type":5, "time":123456, "x":1.25, "y":-30.75}',
     ways.HTTP: makers.own_post(fired(), "boot-1"),
+    ways.LINES: b'{"epoch": "boot-1", "number": 1, "x_um": 5}',
     ways.MQTT: makers.own_post(fired(), "boot-1"),
     ways.DISAG: makers.disag_datagram(fired()),
     ways.SIUS: makers.sius_row(fired()),
