@@ -6,7 +6,7 @@ PY := .venv/bin/python
 TEST_PROCESSES ?= 2
 STAMP := .venv/made-for
 
-.PHONY: help setup run test check format bench lock FORCE
+.PHONY: help setup run test check format bench peers lock FORCE
 .DEFAULT_GOAL := help
 
 help: ## what can be made
@@ -49,9 +49,18 @@ format: setup ## format and mend what can be mended by itself
 bench: setup ## what is measured, beside its limit and its peers
 	@$(PY) -m ops.cli bench
 
+peers: setup ## the other queues that the bench measures beside ours: pgqueuer, and graphile-worker where npm is
+	@$(PY) -m pip install --disable-pip-version-check --quiet --require-hashes --no-deps -r requirements-bench.lock
+	@if command -v npm >/dev/null; then npm ci --silent --ignore-scripts --no-audit --no-fund --prefix bench/graphile_worker; \
+	  else echo "npm is not here: the bench leaves graphile-worker out."; fi
+
 lock: setup ## resolve the dependencies anew, for every platform
 	@$(PY) -m uv --version >/dev/null 2>&1 || $(PY) -m pip install --disable-pip-version-check --quiet uv
 	@$(PY) -m uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-emit-find-links --no-header pyproject.toml -o requirements.lock
 	@$(PY) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
 	  --no-header --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+	@$(PY) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
+	  --no-header --extra bench -c requirements-dev.lock pyproject.toml -o requirements-bench.lock
+	@if command -v npm >/dev/null; then \
+	  npm update --silent --package-lock-only --omit-lockfile-registry-resolved --prefix bench/graphile_worker; fi

@@ -7,8 +7,8 @@ import json
 import os
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from queue import SimpleQueue
 from typing import Any, Final
 
@@ -46,12 +46,17 @@ class Child:
         return answer
 
 
-@asynccontextmanager
-async def child(module: str, settings: Settings) -> AsyncIterator[Child]:
+def child(module: str, settings: Settings) -> AbstractAsyncContextManager[Child]:
     """Runs `python -m module` on the same database with the same credentials, until the block ends."""
+    return child_of((sys.executable, "-m", module), settings)
+
+
+@asynccontextmanager
+async def child_of(command: Sequence[str], settings: Settings) -> AsyncIterator[Child]:
+    """The same with any program that takes questions and gives answers."""
     place = {VARIABLES["home"]: str(settings.home), VARIABLES["database_url"]: settings.admin_url}
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", module),
+        *command,
         env={**os.environ, **place},
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,

@@ -37,9 +37,11 @@ class Notes:
         self._stretch = stretch
         self._say = say
         self._arrived: list[tuple[str, int]] = []
+        self._last: int | None = None  # as how many the last one came
         self.ended = asyncio.Event()
 
-    def take(self, booking: UUID | str, lane: str) -> None:
+    def take(self, booking: UUID | str, lane: str, of: int = 0) -> None:
+        """The last one may say `of` how many it is, where others may still come after it."""
         now_ns = time.monotonic_ns()
         if lane not in {self._stretch, last_of(self._stretch)}:
             return
@@ -47,7 +49,13 @@ class Notes:
             self._say({"ready": True})
         self._arrived.append((str(booking), now_ns))
         if lane == last_of(self._stretch):
+            self._last = of
+        if self._last is not None and len(self._arrived) >= self._last:
             self.ended.set()
+
+    def take_body(self, body: bytes) -> None:
+        told = json.loads(body)
+        self.take(told["booking"], told["lane"], told["of"])
 
     def tell(self) -> None:
         self._say({"arrived": self._arrived})

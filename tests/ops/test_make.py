@@ -72,13 +72,13 @@ def test_an_old_python_is_one_sentence(checkout: Path) -> None:
 def test_every_target_is_explained() -> None:
     makefile = (ROOT / "Makefile").read_text()
     targets = set(re.findall(r"^([a-z]+):", makefile, re.MULTILINE))
-    assert targets == {"help", "setup", "run", "test", "check", "format", "bench", "lock"}
+    assert targets == {"help", "setup", "run", "test", "check", "format", "bench", "peers", "lock"}
     explained = subprocess.run(["make", "-C", ROOT], capture_output=True, text=True, check=True).stdout
     assert {line.split()[1] for line in explained.splitlines() if line.startswith("make ")} == targets
 
 
 def test_the_locks_name_no_place_to_download_from() -> None:
-    for name in ("requirements.lock", "requirements-dev.lock"):
+    for name in ("requirements.lock", "requirements-dev.lock", "requirements-bench.lock"):
         lock = (ROOT / name).read_text()
         assert not re.search(r"https?:|file:|index-url|find-links|\s/", lock)
         requirements = re.findall(r"^([\w.-]+)==", lock, re.MULTILINE)
