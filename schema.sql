@@ -1608,6 +1608,7 @@ CREATE TABLE booking.booking (
     calibre       text,                  -- of the shooter's own weapon
     energy_j      integer,
     taken         tstzrange   NOT NULL,  -- when the lane is taken: `during`, and the buffers before and after
+    series        uuid,
     CONSTRAINT time_is_bounded CHECK (
         isfinite(starts_at) AND isfinite(ends_at) AND starts_at < ends_at AND ends_at - starts_at <= interval '24 hours'),
     CONSTRAINT during_is_a_time CHECK (
@@ -1645,6 +1646,8 @@ CREATE INDEX booking_in_order ON booking.booking (starts_at, booking);
 CREATE INDEX booking_at_the_range ON booking.booking (booking) WHERE state IN ('checked-in', 'in-use');
 
 CREATE UNIQUE INDEX one_replacement_at_a_time ON booking.booking (replaces) WHERE state = 'held';
+
+CREATE INDEX booking_of_series ON booking.booking (series) WHERE series IS NOT NULL;
 
 -- When everybody is taken who shoots in an active booking: its shooter and the participants.
 CREATE TABLE booking.shooter_time (
@@ -1766,7 +1769,7 @@ LEFT JOIN LATERAL (
     SELECT b.state, b.ends_at
     FROM booking.booking AS b
     WHERE b.lane = l.lane AND (
-        b.state = 'in-use' OR b.state IN ('held', 'confirmed', 'checked-in') AND b.during @> now())
+        b.state = 'in-use' OR b.state IN ('held', 'confirmed', 'checked-in') AND b.taken @> now() AND b.during @> now())
     ORDER BY b.state = 'in-use' DESC
     LIMIT 1
 ) AS present ON true
@@ -1795,7 +1798,8 @@ SELECT b.booking, b.person, b.range, b.lane, b.discipline, b.starts_at, b.ends_a
        b.invoice, b.total_minor, b.currency, s.settled_at, b.refused_by, b.rule, b.rule_version, b.reason,
        b.checked_in_at, b.started_at, b.finished_at,
        EXISTS (SELECT FROM booking.known_custody AS c WHERE c.booking = b.booking AND c.returned_at IS NULL) AS weapon_out,
-       b.entitlement_lost_at, b.participants, b.replaces, b.replaced_by, b.taken
+       b.entitlement_lost_at, b.participants, b.replaces, b.replaced_by, b.taken,
+       b.series
 FROM booking.booking AS b
 JOIN booking.range AS r USING (range)
 LEFT JOIN booking.known_settlement AS s USING (booking);

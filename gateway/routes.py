@@ -157,6 +157,12 @@ BOOKINGS: Final = (
     asks("POST", BOOKING + "/participants", booking.AddParticipant, own_booking, result=BOOKING),
     asks("POST", BOOKING + "/participants/remove", booking.RemoveParticipant, own_booking, result=BOOKING),
     asks(
+        "POST", "/v1/series", booking.BookSeries, own_or(Owner.BODY, *STAFF),
+        makes="series", person="person", result="/v1/series/{series}",
+    ),
+    shows("/v1/series/{series}", read.series, Listing[BookingView], own_rows, of="booking"),
+    asks("POST", "/v1/series/{series}/cancel", booking.CancelSeries, own_rows, result="/v1/series/{series}"),
+    asks(
         "POST", "/v1/waitlist", booking.JoinWaitlist, own_or(Owner.BODY, *STAFF),
         makes="entry", person="person", result="/v1/waitlist",
     ),

@@ -30,6 +30,7 @@ PATH_PARAMETERS: Final[Mapping[str, TypeAdapter[Any]]] = {
     "report": _ID,
     "closure": _ID,
     "entry": _ID,
+    "series": _ID,
     "range": _CODE,
     "lane": _CODE,
     "weapon_type": _CODE,

@@ -187,6 +187,14 @@ async def waitlist(look: Look[WaitlistQuery]) -> Listing[waiting.WaitlistView]:
     return Listing(items=tuple(found))
 
 
+async def series(look: Look[Query]) -> Listing[bookings.BookingView] | None:
+    """List the bookings of a series."""
+    found = await bookings.series(
+        look.connection, look.path["series"], viewer=look.caller.viewer, staff=look.caller.staff
+    )
+    return Listing(items=tuple(found)) if found else None
+
+
 async def booking(look: Look[Query]) -> bookings.BookingView | None:
     """Show a booking."""
     return await bookings.booking(

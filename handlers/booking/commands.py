@@ -133,6 +133,31 @@ class TransferBooking(Command, name="booking.transfer-booking", stream="booking:
     lane: Code
 
 
+class BookSeries(Command, name="booking.book-series", stream="series:{series}", about="series"):
+    """Book the same time of several weeks, for clubs and courses also on several lanes; all of it or nothing."""
+
+    series: UUID
+    person: UUID
+    lanes: tuple[Code, ...] = Field(min_length=1, max_length=20)
+    starts_at: Moment = Field(description="of the first week; the others begin when the range's clocks show the same")
+    ends_at: Moment
+    weeks: int = Field(ge=1, le=53)
+    every_weeks: int = Field(default=1, ge=1, le=4)
+    weapon_class: Code
+    weapon_type: Code | None = None
+    rounds: Rounds = 0
+    calibre: Calibre | None = None
+    energy_j: int | None = Field(default=None, ge=1, le=50_000)
+    skip_taken: bool = Field(default=False, description="leave out times that are taken or closed, and book the others")
+
+
+class CancelSeries(Command, name="booking.cancel-series", stream="series:{series}", about="series"):
+    """Cancel all of a series that has not begun; at short notice that may cost fees."""
+
+    series: UUID
+    waive_fee: bool = Field(default=False, description="staff only")
+
+
 class JoinWaitlist(Command, name="booking.join-waitlist", stream="waitlist:{entry}", about="entry"):
     """Wait for a lane at a time: the first in line gets an offer when one comes free."""
 

@@ -203,6 +203,7 @@ class LaneHeld(Event, name="booking.lane-held", stream="booking:{booking}"):
     )
     taken_from: Moment | None = Field(default=None, description="since when the lane is taken; none: from the begin")
     taken_until: Moment | None = Field(default=None, description="until when it is taken; none: to the end")
+    series: UUID | None = None
 
 
 class BookingConfirmed(Event, name="booking.booking-confirmed", stream="booking:{booking}", concludes="command"):
@@ -286,6 +287,24 @@ class BookingTransferred(Event, name="booking.booking-transferred", stream="book
     from_lane: Code
     lane: Code
     transferred_by: Text
+
+
+class SeriesBooked(Event, name="booking.series-booked", stream="series:{series}"):
+    """Lanes are held for all times of a series; each booking is confirmed or refused by itself."""
+
+    series: UUID
+    person: UUID
+    bookings: tuple[UUID, ...]
+    skipped: tuple[Moment, ...] = Field(description="begins of times that were taken or closed and left out")
+
+
+class SeriesCancelled(Event, name="booking.series-cancelled", stream="series:{series}"):
+    """What was to come of a series was called off."""
+
+    series: UUID
+    person: UUID
+    bookings: tuple[UUID, ...]
+    cancelled_by: Text
 
 
 class WaitlistJoined(Event, name="booking.waitlist-joined", stream="waitlist:{entry}"):

@@ -21,8 +21,9 @@ from handlers.auth.events import (
     RolesAssigned,
 )
 from handlers.booking import commands, events, reactions
-from handlers.booking.model import bookings, cease_fires, changes, ranges, sessions, waitlist
+from handlers.booking.model import bookings, cease_fires, changes, ranges, series, sessions, waitlist
 from handlers.booking.store import applies, loads, projections
+from handlers.booking.store import series as weeks
 from handlers.booking.store import waitlist as line
 from handlers.payment.events import InvoiceIssued, InvoiceRefused, InvoiceSettled
 
@@ -51,6 +52,8 @@ def service() -> Service:
             Hears(commands.TransferBooking, loads.load_transfer, changes.transfer_booking),
             Hears(commands.AddParticipant, loads.load_share, changes.add_participant),
             Hears(commands.RemoveParticipant, loads.load_share, changes.remove_participant),
+            Hears(commands.BookSeries, weeks.load_series, series.book_series),
+            Hears(commands.CancelSeries, weeks.load_series_to_cancel, series.cancel_series),
             Hears(commands.JoinWaitlist, line.load_joining, waitlist.join_waitlist),
             Hears(commands.LeaveWaitlist, line.load_entry, waitlist.leave_waitlist),
             Hears(commands.AcceptOffer, line.load_acceptance, waitlist.accept_offer, leaves_open=True),
@@ -97,6 +100,8 @@ def service() -> Service:
             events.SessionStarted,
             events.SessionFinished,
             events.OvertimeCharged,
+            events.SeriesBooked,
+            events.SeriesCancelled,
             events.WaitlistJoined,
             events.WaitlistOffered,
             events.WaitlistOfferAccepted,

@@ -245,6 +245,30 @@ class OtherDiscipline(Rejected):
     """On lane {lane} {discipline} is shot, and the booking is for {asked}."""
 
 
+class SeriesRefused(Rejected):
+    """The series cannot be booked on lane {lane} at {starts}, because: {reason}."""
+
+
+class NothingOfTheSeriesFree(Rejected):
+    """None of the times of this series is free."""
+
+
+class TooManyTimes(Rejected):
+    """A series has {most} bookings at most, not {asked}."""
+
+
+class BlocksByStaff(Rejected):
+    """Several lanes at a time are booked by the range's staff."""
+
+
+class SeriesUnknown(Rejected):
+    """There is no such series."""
+
+
+class NothingToCancel(Rejected):
+    """Nothing of this series is still to come."""
+
+
 class AlreadyWaiting(Rejected):
     """You wait for a time that overlaps this one already."""
 

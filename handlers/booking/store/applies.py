@@ -173,9 +173,9 @@ async def put_booking(connection: Connection, event: LaneHeld) -> None:
         """
         INSERT INTO booking (booking, command, person, range, lane, discipline, starts_at, ends_at, during,
                              weapon_class, weapon_type, rounds, state, held_until, no_show_at, claim, replaces,
-                             participants, calibre, energy_j, taken)
+                             participants, calibre, energy_j, taken, series)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, tstzrange($7, $8), $9, $10, $11, 'held', $12, $13, $14, $15, $16, $17,
-                $18, tstzrange($19, $20))
+                $18, tstzrange($19, $20), $21)
         """,
         event.booking,
         terms.command,
@@ -197,6 +197,7 @@ async def put_booking(connection: Connection, event: LaneHeld) -> None:
         terms.energy_j,
         event.taken_from or terms.starts_at,
         event.taken_until or terms.ends_at,
+        event.series,
     )
 
 

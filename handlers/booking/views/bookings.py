@@ -43,6 +43,7 @@ class BookingView(View):
     participants: tuple[UUID, ...]
     replaces: UUID | None
     replaced_by: UUID | None
+    series: UUID | None
 
 
 class BookingsView(View):
@@ -59,7 +60,7 @@ async def booking(connection: Connection, id_: UUID, *, viewer: UUID, staff: boo
         SELECT booking, person, range, lane, discipline, starts_at, ends_at, weapon_class, weapon_type, rounds, state,
                held_until, check_in_from, no_show_at, weapon_out, invoice, total_minor, currency,
                settled_at IS NOT NULL AS paid, refused_by, rule, rule_version, reason, checked_in_at, started_at,
-               finished_at, entitlement_lost_at, participants, replaces, replaced_by
+               finished_at, entitlement_lost_at, participants, replaces, replaced_by, series
         FROM booking.bookings
         WHERE booking = $1 AND ($3 OR person = $2 OR $2 = ANY (participants))
         """,
@@ -90,7 +91,7 @@ async def bookings(
         SELECT booking, person, range, lane, discipline, starts_at, ends_at, weapon_class, weapon_type, rounds, state,
                held_until, check_in_from, no_show_at, weapon_out, invoice, total_minor, currency,
                settled_at IS NOT NULL AS paid, refused_by, rule, rule_version, reason, checked_in_at, started_at,
-               finished_at, entitlement_lost_at, participants, replaces, replaced_by
+               finished_at, entitlement_lost_at, participants, replaces, replaced_by, series
         FROM booking.bookings
         WHERE ($7 OR person = $6) AND ($1::uuid IS NULL OR person = $1)
           AND starts_at >= coalesce($2::timestamptz, '-infinity') AND starts_at < coalesce($3::timestamptz, 'infinity')
@@ -110,3 +111,22 @@ async def bookings(
     )
     page = [BookingView(**row) for row in rows[:limit]]
     return BookingsView(bookings=tuple(page), next=page[-1].booking if len(rows) > limit else None)
+
+
+async def series(connection: Connection, id_: UUID, *, viewer: UUID, staff: bool) -> list[BookingView]:
+    """The bookings of a series in the order they begin; other shooters' look as if there were none."""
+    rows = await connection.fetch(
+        """
+        SELECT booking, person, range, lane, discipline, starts_at, ends_at, weapon_class, weapon_type, rounds, state,
+               held_until, check_in_from, no_show_at, weapon_out, invoice, total_minor, currency,
+               settled_at IS NOT NULL AS paid, refused_by, rule, rule_version, reason, checked_in_at, started_at,
+               finished_at, entitlement_lost_at, participants, replaces, replaced_by, series
+        FROM booking.bookings
+        WHERE series = $1 AND ($3 OR person = $2)
+        ORDER BY starts_at, lane
+        """,
+        id_,
+        viewer,
+        staff,
+    )
+    return [BookingView(**row) for row in rows]
