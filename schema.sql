@@ -62,7 +62,7 @@ END $$;
 CREATE EXTENSION IF NOT EXISTS btree_gist;
 REVOKE CREATE ON SCHEMA public FROM PUBLIC;
 
--- Advisory locks are the mark's; only the bus's functions, which run as the owner, may take them.
+-- Advisory locks are the bus's; only its functions, which run as the owner, may take them.
 REVOKE EXECUTE ON FUNCTION
     pg_advisory_lock(bigint), pg_advisory_lock(int, int),
     pg_advisory_lock_shared(bigint), pg_advisory_lock_shared(int, int),
@@ -73,7 +73,7 @@ REVOKE EXECUTE ON FUNCTION
     pg_try_advisory_xact_lock(bigint), pg_try_advisory_xact_lock(int, int),
     pg_try_advisory_xact_lock_shared(bigint), pg_try_advisory_xact_lock_shared(int, int)
 FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION pg_advisory_xact_lock_shared(bigint) TO firingline_owner;
+GRANT EXECUTE ON FUNCTION pg_advisory_xact_lock_shared(bigint), pg_advisory_xact_lock(int, int) TO firingline_owner;
 
 SET ROLE firingline_owner;
 
@@ -832,6 +832,16 @@ BEGIN
     END IF;
 END $$;
 
+-- Keeps other workers of a consumer away from some stories until COMMIT. A story's messages lie in several streams, and
+-- so in several workers' partitions; decisions about one of them look at what the others have left behind.
+CREATE FUNCTION bus.hold_stories(consumer text, correlations uuid[]) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = bus, pg_temp AS $$
+BEGIN
+    PERFORM bus.check_consumer(consumer);
+    PERFORM pg_advisory_xact_lock(hashtext(hold_stories.consumer), s.key)
+    FROM (SELECT DISTINCT hashtext(u.correlation::text) AS key FROM unnest(correlations) AS u (correlation) ORDER BY 1) AS s;
+END $$;
+
 -- What each consumer has gone through, a row a batch, never changed: (from_position, to_position] of the partitions
 -- in the mask, of which `count` messages were its own; `digest` is the xor of their positions' hashes. The cursor of
 -- a partition is the largest to_position of a row with its bit.
@@ -1274,7 +1284,7 @@ GRANT EXECUTE ON FUNCTION bus.end_stale_marks(), bus.extend_log(integer) TO firi
 GRANT EXECUTE ON FUNCTION
     bus.check_consumer(text), bus.is_in(text, bigint), bus.enter(text, uuid, text, integer, bus.topic[], text[], interval),
     bus.heartbeat(text, uuid, interval), bus.balance(text, bigint, bigint), bus.leave(text, bigint, bigint),
-    bus.check_share(text, bigint, bigint), bus.advance(text, bigint, bigint, bigint, bigint, integer, bigint)
+    bus.check_share(text, bigint, bigint), bus.hold_stories(text, uuid[]), bus.advance(text, bigint, bigint, bigint, bigint, integer, bigint)
 TO
     firingline_auth, firingline_booking, firingline_armory, firingline_payment, firingline_stats;
 GRANT EXECUTE ON FUNCTION

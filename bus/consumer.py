@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Final
+from uuid import UUID
 
 import structlog
 
 from bus import parking, reading
-from bus.desk import Desk
+from bus.desk import Desk, stories_of
 from bus.fronts import Front, where, without
 from bus.message import Envelope
-from bus.partitions import NONE
+from bus.partitions import ALL, NONE
 from bus.redoing import redoing
 from bus.requeued import Requeued
 from bus.retrying import Retrying
@@ -22,6 +23,7 @@ from bus.service import DEFAULT_ATTEMPTS
 from bus.trust import NotEntitled, Trust
 
 BATCH: Final = 1000
+STORIES: Final = 250  # in a transaction, where others share the work: each is a lock
 IDLE_PROGRESS_AFTER: Final = 1000  # positions passed without a message of one's own before it is written down
 IDLE_PROGRESS_S: Final = 1.0  # or so long since the last was
 
@@ -154,8 +156,10 @@ class Consumer:
             upto=upto,
             own=desk.own,
         )
-        if batch.messages:
-            await self._work_through(front, batch.messages, batch.covered, batch.at)
+        for messages in [batch.messages] if desk.membership.partitions == ALL else _cut(batch.messages, STORIES):
+            if messages:
+                covered = batch.covered if messages[-1] is batch.messages[-1] else messages[-1].position
+                await self._work_through(front, messages, covered, batch.at)
         self._schedule.heed(batch.at)
         front.cursor = max(front.cursor, batch.covered)
         if front.suspects and front.clear:
@@ -198,7 +202,7 @@ class Consumer:
         received = [desk.catalogue.read(one) for one in going]
         answers = await desk.admission.ask(received, at)
         async with desk.connection.transaction():
-            said = await desk.handling.handle(desk.connection, received, at, answers)
+            said = await desk.handle(received, at, answers)
             for head, why in blocked.values():
                 await self._retrying.park(head, why)
             if waiting:
@@ -285,3 +289,17 @@ class Consumer:
             front.partitions,
         )
         front.suspects = 0
+
+
+def _cut(envelopes: Sequence[Envelope], most: int) -> Iterator[list[Envelope]]:
+    """The messages in order, in parts of which none belongs to more than so many stories."""
+    part: list[Envelope] = []
+    stories: set[UUID] = set()
+    for envelope in envelopes:
+        stories |= stories_of([envelope])
+        if len(stories) > most:
+            yield part
+            part, stories = [], stories_of([envelope])
+        part.append(envelope)
+    if part:
+        yield part

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
+from datetime import datetime
 from typing import Final
+from uuid import UUID
 
 import asyncpg
 
@@ -12,11 +14,12 @@ from bus.admission import Admission
 from bus.connection import Connection, is_away, is_partition_missing, is_producer_expired
 from bus.errors import LeaseLost
 from bus.fronts import Front
-from bus.handling import Handling
+from bus.handling import NO_ANSWERS, Answers, Handling
 from bus.membership import Membership, lost_or
-from bus.message import Command, Envelope
+from bus.message import Command, Envelope, Message, Received
 from bus.observing import Observe, unobserved
 from bus.outbox import Outbox, Said
+from bus.partitions import ALL
 from bus.service import DEFAULT_ATTEMPTS, AfterLastAttempt, Service
 
 DIGEST_FACTOR: Final = 0x9E3779B97F4A7C15
@@ -48,6 +51,14 @@ class Desk:
         self.names = self.catalogue.names
         self.topics = service.topics
         self.own = service.own
+
+    async def handle(
+        self, received: Sequence[Received[Message]], at: datetime, answers: Answers = NO_ANSWERS
+    ) -> list[Said]:
+        """Everything that follows from these messages; nobody who shares the work is at their stories meanwhile."""
+        if self.membership.partitions != ALL and (stories := stories_of(one.envelope for one in received)):
+            await self.connection.execute("SELECT bus.hold_stories($1, $2::uuid[])", self.consumer, list(stories))
+        return await self.handling.handle(self.connection, received, at, answers)
 
     async def advance(self, envelopes: Sequence[Envelope], front: Front, *, covered: int) -> None:
         """Writes the progress row of a front's batch; raises LeaseLost if the work is somebody else's now."""
@@ -114,3 +125,8 @@ class Desk:
             or is_producer_expired(error)
             or is_partition_missing(error)
         )
+
+
+def stories_of(envelopes: Iterable[Envelope]) -> set[UUID]:
+    """The stories that messages belong to; what devices tell belongs to none."""
+    return {one.correlation for one in envelopes if one.topic == "domain"}

@@ -14,7 +14,12 @@ from bus.backoff import full_jitter
 AT_MOST: Final = 10
 FIRST_WAIT_S: Final = 0.001
 LONGEST_WAIT_S: Final = 0.05
-LOST_RACES: Final = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.ExclusionViolationError)
+LOST_RACES: Final = (
+    asyncpg.DeadlockDetectedError,
+    asyncpg.SerializationError,
+    asyncpg.ExclusionViolationError,
+    asyncpg.LockNotAvailableError,
+)
 
 log = structlog.get_logger(__name__)
 

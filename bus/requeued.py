@@ -62,7 +62,7 @@ class Requeued:
         at = await desk.connection.fetchval("SELECT clock_timestamp()")
         answers = await desk.admission.ask([received], at)
         async with desk.connection.transaction():
-            said = await desk.handling.handle(desk.connection, [received], at, answers)
+            said = await desk.handle([received], at, answers)
             await _done(desk.connection, desk.consumer, envelope.position)
             await desk.check_share()
             await desk.outbox.append(desk.connection, said)

@@ -153,7 +153,7 @@ class Retrying:
         at = await desk.connection.fetchval("SELECT clock_timestamp()")
         answers = await desk.admission.ask([received], at)
         async with desk.connection.transaction():
-            said = await desk.handling.handle(desk.connection, [received], at, answers)
+            said = await desk.handle([received], at, answers)
             unparked = await parking.move_on(desk.connection, desk.consumer, envelope)
             await desk.check_share()
             await desk.outbox.append(desk.connection, said)

@@ -1,5 +1,6 @@
 """Several workers of one consumer: whoever comes, goes or freezes, a message has one effect, in its stream's order."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
@@ -16,7 +17,8 @@ from bus.desk import Desk
 from bus.errors import Later, LeaseLost
 from bus.identity import uuid7
 from bus.membership import Membership
-from bus.outbox import Outbox
+from bus.message import Message
+from bus.outbox import Outbox, Said
 from bus.partitions import ALL, PARTITIONS, how_many
 from bus.service import Hears, Service
 from tests.bus import toy
@@ -185,16 +187,108 @@ async def test_the_cursor_of_each_partition_is_where_its_latest_row_ends(booking
     assert cursors == [*range(1020, 1060), *range(1000, 1020), 0, 0, 0, 0]
 
 
+async def append_to_one_story(connection: asyncpg.Connection, producer: toy.FixedProducer, *messages: Message) -> None:
+    story = uuid7()
+    said = [Said(one, "service:booking", story, None) for one in messages]
+    await Outbox(toy.toy(), producer).append(connection, said)
+
+
+@pytest.mark.parametrize("way", ["in a batch", "singly", "from a parked stream"])
+async def test_a_story_is_at_one_worker_at_a_time_though_its_streams_are_at_two(
+    monkeypatch, database, booking, producer, way
+):
+    """Each sees that nothing has been added yet, and adds: unless the second waits for the first and then looks."""
+
+    async def look_long(connection, _asked):
+        total = await connection.fetchval("SELECT count(*) FROM tally")
+        await connection.execute("SELECT pg_sleep(0.3)")
+        return total
+
+    def add_once(total, asked, given):
+        if total:
+            raise toy.TooMuch(amount=asked.amount)
+        if waits and asked.tally in waits:
+            waits.remove(asked.tally)
+            raise Later(0.001)
+        return [toy.Added(tally=asked.tally, amount=asked.amount, command=given.id)]
+
+    waits: list[str] = []
+    service = replace(toy.toy(), hears=[Hears(toy.Add, look_long, add_once), toy.toy().hears[1]])
+    async with two(database, service, producer) as (first, second):
+        there = elsewhere(second)
+        if way == "from a parked stream":
+            waits += ["a", "a", there, there]
+        if way == "singly":
+            for one in (first, second):
+                monkeypatch.setattr(one.consumer, "_transact", _but_singly(one.consumer._transact))
+        await append_to_one_story(booking, producer, *adds(1), *adds(2, tally=there))
+        for _ in range(4):
+            await asyncio.gather(first.step(), second.step())
+            await asyncio.sleep(0.01)
+    assert await booking.fetchval("SELECT count(*) FROM tally") == 1
+    assert sorted(row[0] for row in await booking.fetch("SELECT status FROM bus.outcome")) == ["done", "rejected"]
+
+
+def _but_singly(transact):
+    """Has the first try fail, whatever it is, as a batch does that holds a bad message."""
+    failed: list[bool] = []
+
+    async def fails_once(*args):
+        if not failed:
+            failed.append(True)
+            raise RuntimeError("as a batch")
+        await transact(*args)
+
+    return fails_once
+
+
+async def test_stories_that_have_nothing_in_common_keep_nobody_waiting(database, booking, producer):
+    async with two(database, toy.toy(), producer) as (first, second):
+        there = elsewhere(second)
+        await toy.append(booking, producer, *adds(1), *adds(2, tally=there))
+        async with first.connection.transaction():
+            stories = await booking.fetch("SELECT correlation FROM bus.outbox WHERE stream = 'tally:a'")
+            await first.connection.execute("SELECT bus.hold_stories('booking', $1)", [stories[0]["correlation"]])
+            await second.step()
+            assert await amounts(booking, there) == [2]
+            await booking.execute("SET lock_timeout = '50ms'")
+            with pytest.raises(asyncpg.LockNotAvailableError):
+                await booking.execute("SELECT bus.hold_stories('booking', $1)", [stories[0]["correlation"]])
+
+
+async def test_a_batch_that_is_shared_holds_no_more_than_so_many_stories(monkeypatch, database, booking, producer):
+    monkeypatch.setattr("bus.consumer.STORIES", 3)
+    async with two(database, toy.toy(), producer) as (first, _second):
+        for number in range(8):
+            await append_to_one_story(booking, producer, *adds(number))
+        held = []
+        handle = first.consumer._desk.handle
+
+        async def noting(received, *more):
+            held.append(len(received))
+            return await handle(received, *more)
+
+        monkeypatch.setattr(first.consumer._desk, "handle", noting)
+        while await first.step():
+            pass
+    assert await amounts(booking) == list(range(8))
+    assert held == [3, 2, 3], "what was read together, and is not read again"
+
+
 async def test_only_the_holder_of_its_partition_tries_a_parked_stream_again(database, booking, producer):
-    faults = toy.Faults({1: [RuntimeError("once"), RuntimeError("again")]}, [])
+    faults = toy.Faults({number: [RuntimeError("once"), RuntimeError("again")] for number in (1, 3)}, [])
     async with two(database, toy.toy(faults), producer) as (first, second):
-        await toy.append(booking, producer, *adds(1, 2))
+        there = elsewhere(second)
+        await toy.append(booking, producer, *adds(1, 2), *adds(3, tally=there))
         await first.step()
-        assert await booking.fetchval("SELECT count(*) FROM bus.parked") == 1
+        await second.step()
+        assert await booking.fetchval("SELECT count(*) FROM bus.parked") == 2
         await booking.execute("UPDATE bus.parked SET retry_at = now()")
         for _ in range(3):
+            await second.consumer._retrying.look_ahead()
             await second.step()
-        assert faults.seen == [1, 1], "with its batch, then singly"
+        assert await amounts(booking, there) == [3]
+        assert faults.seen.count(1) == 2, "with its batch, then singly"
         await first.leave()
         await until(second.consumer, lambda: _is([], amounts(booking)))
         second.membership.unbalanced = True
