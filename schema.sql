@@ -2468,6 +2468,16 @@ CREATE TABLE stats.tally (
     hull_y_um     integer[] NOT NULL,
     last_at       timestamptz,
     last_number   bigint,
+    scored        integer   NOT NULL,                        -- hits that have a score
+    rings         integer[] NOT NULL,                        -- how many hits of each ring from 0 to 10
+    sum_squared_tenths bigint NOT NULL,
+    sum_xx_um     numeric   NOT NULL,
+    sum_xy_um     numeric   NOT NULL,
+    sum_yy_um     numeric   NOT NULL,
+    -- of all match shots with a score, misses among them: when they came, in whole seconds since 2000
+    sum_s         numeric   NOT NULL,
+    sum_ss        numeric   NOT NULL,
+    sum_s_tenths  numeric   NOT NULL,
     CHECK (cardinality(hull_x_um) = cardinality(hull_y_um)),
     CHECK ((last_at IS NULL) = (last_number IS NULL))
 ) WITH (fillfactor = 70);
@@ -2524,6 +2534,39 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON
     stats.lane, stats.session, stats.shot, stats.tally, stats.result, stats.cease_fire
 TO firingline_stats;
 GRANT SELECT ON stats.sessions, stats.shots TO firingline_gateway;
+
+-- Which club weapon and which lot of cartridges a session was shot with, of armory.weapon-issued; the last one issued.
+CREATE TABLE stats.known_equipment (
+    session   uuid        PRIMARY KEY,
+    weapon    uuid        NOT NULL,
+    lot       text,
+    issued_at timestamptz NOT NULL
+);
+-- Of what type each weapon is, of armory.weapon-added.
+CREATE TABLE stats.known_weapon (
+    weapon      uuid PRIMARY KEY,
+    weapon_type text NOT NULL
+);
+-- Who lets his results be compared with others', of stats.results-shared.
+CREATE TABLE stats.sharing (
+    person    uuid        PRIMARY KEY,
+    shared_at timestamptz NOT NULL
+);
+
+-- Each session with what its match shots add up to: what is told of shooters is read from here, and costs the same
+-- however many shots there were.
+CREATE VIEW stats.session_sums AS
+    SELECT s.session, s.person, s.lane, s.discipline, s.started_at, s.finished_at, e.weapon, w.weapon_type, e.lot,
+           t.shots, t.sighters, t.misses, t.score_tenths, t.integer_score, t.inner_tens, t.sum_x_um, t.sum_y_um,
+           t.scored, t.rings, t.sum_squared_tenths, t.sum_xx_um, t.sum_xy_um, t.sum_yy_um, t.sum_s, t.sum_ss,
+           t.sum_s_tenths
+    FROM stats.session AS s JOIN stats.tally AS t USING (session)
+    LEFT JOIN stats.known_equipment AS e USING (session) LEFT JOIN stats.known_weapon AS w USING (weapon);
+CREATE VIEW stats.shared_results AS
+    SELECT person, shared_at FROM stats.sharing;
+
+GRANT SELECT, INSERT, UPDATE, DELETE ON stats.known_equipment, stats.known_weapon, stats.sharing TO firingline_stats;
+GRANT SELECT ON stats.session_sums, stats.shared_results TO firingline_gateway;
 
 -- Reports that were ordered. States: ordered -> made; ordered -> failed -> ordered (a person tries it once more).
 CREATE TABLE stats.report (

@@ -35,6 +35,7 @@ from handlers.booking.views.waitlist import WaitlistView
 from handlers.payment import commands as payment
 from handlers.payment import views as payment_views
 from handlers.stats import commands as stats
+from handlers.stats.views import shooters as shooters_views
 from handlers.stats.views.groups import GroupStatistics
 from handlers.stats.views.progress import Progress
 from handlers.stats.views.reports import ReportView
@@ -295,6 +296,26 @@ RESULTS: Final = (
         "/v1/unassigned-shots", read.unassigned_shots, Listing[UnassignedShot], only("instructor", "admin"),
         query=read.UnassignedQuery, of="stats",
     ),
+    shows(
+        "/v1/results/{session}/stability", read.stability, shooters_views.SessionStability, own_results, of="stats",
+    ),
+    shows(
+        "/v1/statistics", read.shooter, shooters_views.ShooterStatistics, own_results, query=read.ShooterQuery,
+        of="stats", cost=20,
+    ),
+    shows(
+        "/v1/comparison", read.comparison, shooters_views.ComparisonView, ANYBODY, query=read.ComparisonQuery,
+        of="stats", cost=20,
+    ),
+    shows(
+        "/v1/leaderboard", read.leaderboard, shooters_views.Leaderboard, own_results, query=read.ComparisonQuery,
+        of="stats", cost=20,
+    ),
+    shows(
+        "/v1/attendance", read.attendance, shooters_views.Attendance, own_or(Owner.ROWS, *STAFF),
+        query=read.AttendanceQuery, of="stats",
+    ),
+    asks("PUT", PERSON + "/sharing", stats.ShareResults, own_or(Owner.PERSON), result="/v1/comparison"),
     shows("/v1/progress", read.progress, Progress, own_results, query=read.ProgressQuery, of="stats", cost=20),
 )  # fmt: skip
 

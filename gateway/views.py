@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Annotated
 from uuid import UUID
+from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from bus.clock import now
 from bus.fields import Code, Text
@@ -23,6 +25,7 @@ from handlers.stats.views import groups
 from handlers.stats.views import progress as progress_views
 from handlers.stats.views import reports as reports_views
 from handlers.stats.views import results as results_views
+from handlers.stats.views import shooters as shooters_views
 
 
 class SlotsQuery(Query):
@@ -107,6 +110,37 @@ class StatisticsQuery(Query):
     """How sure the intervals are to be."""
 
     confidence: float = Field(default=0.95, ge=0.5, le=0.999, description="The rate at which they hold the truth.")
+
+
+def _known_zone(text: str) -> str:
+    if text not in available_timezones():
+        raise ValueError("must be a time zone of the IANA database, like `Europe/Berlin`")
+    return text
+
+
+Zone = Annotated[str, AfterValidator(_known_zone)]
+
+
+class ShooterQuery(History):
+    """Whose sessions of a time, and by what they are told apart."""
+
+    person: UUID | None = Field(default=None, description="Whose; only staff asks for others'.")
+    discipline: Code | None = Field(default=None, description="All disciplines, if it is left out.")
+    by: shooters_views.Dimension = "discipline"
+    time_zone: Zone = Field(default="UTC", alias="time-zone", description="in which hours and weekdays are told")
+
+
+class ComparisonQuery(History):
+    """A discipline in a time."""
+
+    discipline: Code
+
+
+class AttendanceQuery(History):
+    """Whose days of a time."""
+
+    person: UUID | None = Field(default=None, description="Whose; only staff asks for others'.")
+    time_zone: Zone = Field(default="UTC", alias="time-zone", description="in which days begin and end")
 
 
 class ReportsQuery(Query):
@@ -353,6 +387,56 @@ async def progress(look: Look[ProgressQuery]) -> progress_views.Progress | None:
     return await progress_views.progress(
         look.connection, person, query.since, query.until, query.discipline, split_at=query.split
     )
+
+
+async def shooter(look: Look[ShooterQuery]) -> shooters_views.ShooterStatistics | None:
+    """Show what a shooter's sessions say together, and by lane, weapon, ammunition, hour or weekday."""
+    query, person = look.query, _person(look, look.query.person)
+    if person is None:
+        return None
+    return await shooters_views.shooter(
+        look.connection,
+        person,
+        query.since,
+        query.until,
+        discipline=query.discipline,
+        by=query.by,
+        zone=query.time_zone,
+    )
+
+
+async def stability(look: Look[Query]) -> shooters_views.SessionStability | None:
+    """Show a session's series of ten, and whether it held."""
+    return await shooters_views.stability(look.connection, look.path["session"], _everybody_or_own(look))
+
+
+async def comparison(look: Look[ComparisonQuery]) -> shooters_views.ComparisonView:
+    """Show where you stand among those who share their results, as you must do yourself."""
+    query = look.query
+    return await shooters_views.comparison(
+        look.connection, look.caller.viewer, query.since, query.until, query.discipline
+    )
+
+
+async def leaderboard(look: Look[ComparisonQuery]) -> shooters_views.Leaderboard:
+    """Show the best of those who share their results."""
+    query = look.query
+    return await shooters_views.leaderboard(
+        look.connection,
+        look.caller.viewer,
+        query.since,
+        query.until,
+        query.discipline,
+        staff=look.caller.staff,
+    )
+
+
+async def attendance(look: Look[AttendanceQuery]) -> shooters_views.Attendance | None:
+    """Prove on which days a shooter shot."""
+    query, person = look.query, _person(look, look.query.person)
+    if person is None:
+        return None
+    return await shooters_views.attendance(look.connection, person, query.since, query.until, ZoneInfo(query.time_zone))
 
 
 async def own_reports(look: Look[ReportsQuery]) -> Listing[reports_views.ReportView]:

@@ -81,3 +81,10 @@ class RetryReport(Command, name="stats.retry-report", stream="report:{report}"):
     """Make a report that failed once more."""
 
     report: UUID
+
+
+class ShareResults(Command, name="stats.share-results", stream="sharing:{person}"):
+    """Let your results be compared with those of others who do the same, or not any more."""
+
+    person: UUID
+    shared: bool

@@ -83,6 +83,14 @@ class SessionScored(Event, name="stats.session-scored", stream="session:{session
     scored_at: Moment
 
 
+class ResultsShared(Event, name="stats.results-shared", stream="sharing:{person}"):
+    """A shooter's results are compared with others' from now on, or not any more."""
+
+    person: UUID
+    shared: bool
+    decided_at: Moment
+
+
 class ReportOrdered(Event, name="stats.report-ordered", stream="report:{report}"):
     """A report is wanted; it will be made soon."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bus.service import ApplyMany, Hears, Outside, Service
+from handlers.armory.events import WeaponAdded, WeaponIssued
 from handlers.auth.events import PersonErased
 from handlers.booking.events import CeaseFireOrdered, FireResumed, SessionFinished, SessionStarted
 from handlers.stats.commands import (
@@ -13,6 +14,7 @@ from handlers.stats.commands import (
     OrderSessionCard,
     PublishInterim,
     RetryReport,
+    ShareResults,
 )
 from handlers.stats.events import (
     CommandFailed,
@@ -22,6 +24,7 @@ from handlers.stats.events import (
     ReportMade,
     ReportOrdered,
     ReportRetried,
+    ResultsShared,
     SessionScored,
     ShotCorrected,
     ShotRecorded,
@@ -29,9 +32,10 @@ from handlers.stats.events import (
 )
 from handlers.stats.model.corrections import assign_shots, correct_shot
 from handlers.stats.model.reports import order_club_report, order_season_report, order_session_card, retry_report
+from handlers.stats.model.sharing import share_results
 from handlers.stats.model.telling import tell, tell_what_changed
 from handlers.stats.reports.office import make_reports
-from handlers.stats.store import cease_fires, corrections, folds, reports, standings
+from handlers.stats.store import cease_fires, corrections, folds, reports, sharing, standings
 
 
 def service() -> Service:
@@ -48,6 +52,7 @@ def service() -> Service:
             Hears(OrderSeasonReport, reports.season_wish, order_season_report),
             Hears(OrderClubReport, reports.club_wish, order_club_report),
             Hears(RetryReport, reports.retry_wish, retry_report),
+            Hears(ShareResults, None, share_results),
         ],
         says=[
             InterimScored,
@@ -58,6 +63,7 @@ def service() -> Service:
             ReportRetried,
             ReportMade,
             ReportFailed,
+            ResultsShared,
         ],
         applies={
             ShotRecorded: ApplyMany(folds.shots_recorded),
@@ -73,6 +79,9 @@ def service() -> Service:
             ReportRetried: reports.retried,
             ReportMade: reports.made,
             ReportFailed: reports.failed,
+            ResultsShared: sharing.shared,
+            WeaponAdded: sharing.weapon_added,
+            WeaponIssued: sharing.weapon_issued,
             PersonErased: reports.forgotten,
         },
         rejected_as=CommandRejected,

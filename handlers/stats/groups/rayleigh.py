@@ -30,8 +30,14 @@ def sigma(shots: Shots, confidence: float) -> Figure:
         return absent(needs(2))
     if shots.same_place:
         return absent(SAME_PLACE)
-    freedom = 2 * shots.n - 2
-    squares = shots.total_variance * (shots.n - 1)
+    return sigma_of(shots.total_variance * (shots.n - 1), 2 * shots.n - 2, confidence)
+
+
+def sigma_of(squares: float, freedom: int, confidence: float) -> Figure:
+    """The same of squared distances from their centres, added up over one group or several.
+
+    `freedom` is twice the number of shots less twice that of the groups, from 2 on; `squares` is positive.
+    """
     c4 = _c4(freedom + 1)
     tail = (1 - confidence) / 2
     return Figure(

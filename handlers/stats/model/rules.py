@@ -9,6 +9,10 @@ class PeopleOnly(Rejected):
     """Only a person orders reports."""
 
 
+class NotForOthers(Rejected):
+    """Only you yourself decide whether your results are compared."""
+
+
 class SessionUnknown(Rejected):
     """This shooter has no such session."""
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
+from operator import add
 from typing import Final, NamedTuple, Protocol
 
 from handlers.stats.events import Group
@@ -70,6 +71,12 @@ def _face(session: Session, shot: Shot) -> Face | None:
     return FACES.get(session.discipline) or FACES.get(shot.face or "")
 
 
+BEGINNING: Final = datetime(2000, 1, 1, tzinfo=UTC)  # sums of times are exact, so it matters not since when
+SECOND: Final = timedelta(seconds=1)
+RINGS: Final = 11
+NO_RINGS: Final = (0,) * RINGS
+
+
 @dataclass(frozen=True, slots=True)
 class Tally:
     """What a session's shots add up to so far. Sums of the same shots are equal, in whatever order they came."""
@@ -84,11 +91,26 @@ class Tally:
     sum_y_um: int = 0
     hull: tuple[Point, ...] = ()
     last: tuple[datetime, int] | None = None  # when the last shot came, and its number
+    scored: int = 0  # hits that have a score; none has where no face is known
+    rings: tuple[int, ...] = NO_RINGS  # how many hits of each ring from 0 to 10
+    sum_squared_tenths: int = 0
+    sum_xx_um: int = 0
+    sum_xy_um: int = 0
+    sum_yy_um: int = 0
+    # of every match shot with a score, misses among them: when it came, in seconds since BEGINNING
+    sum_s: int = 0
+    sum_ss: int = 0
+    sum_s_tenths: int = 0
 
     @staticmethod
     def of(scored: Sequence[tuple[Shot, Worth]]) -> Tally:
         match = [pair for pair in scored if pair[0].kind == "match"]
         hits = [pair for pair in match if not pair[0].miss]
+        timed = [
+            ((shot.received_at - BEGINNING) // SECOND, 0 if shot.miss else worth.tenths)
+            for shot, worth in match
+            if worth.tenths is not None
+        ]
         return Tally(
             shots=len(hits),
             sighters=len(scored) - len(match),
@@ -100,6 +122,15 @@ class Tally:
             sum_y_um=sum(shot.y_um for shot, _ in hits),
             hull=convex_hull((shot.x_um, shot.y_um) for shot, _ in hits),
             last=max(((shot.received_at, shot.number) for shot, _ in scored), default=None),
+            scored=sum(worth.tenths is not None for _, worth in hits),
+            rings=_rings(worth.tenths for _, worth in hits),
+            sum_squared_tenths=sum((worth.tenths or 0) ** 2 for _, worth in hits),
+            sum_xx_um=sum(shot.x_um * shot.x_um for shot, _ in hits),
+            sum_xy_um=sum(shot.x_um * shot.y_um for shot, _ in hits),
+            sum_yy_um=sum(shot.y_um * shot.y_um for shot, _ in hits),
+            sum_s=sum(seconds for seconds, _ in timed),
+            sum_ss=sum(seconds * seconds for seconds, _ in timed),
+            sum_s_tenths=sum(seconds * tenths for seconds, tenths in timed),
         )
 
     def __add__(self, other: Tally) -> Tally:
@@ -114,6 +145,15 @@ class Tally:
             sum_y_um=self.sum_y_um + other.sum_y_um,
             hull=convex_hull((*self.hull, *other.hull)),
             last=max((one for one in (self.last, other.last) if one is not None), default=None),
+            scored=self.scored + other.scored,
+            rings=tuple(map(add, self.rings, other.rings)),
+            sum_squared_tenths=self.sum_squared_tenths + other.sum_squared_tenths,
+            sum_xx_um=self.sum_xx_um + other.sum_xx_um,
+            sum_xy_um=self.sum_xy_um + other.sum_xy_um,
+            sum_yy_um=self.sum_yy_um + other.sum_yy_um,
+            sum_s=self.sum_s + other.sum_s,
+            sum_ss=self.sum_ss + other.sum_ss,
+            sum_s_tenths=self.sum_s_tenths + other.sum_s_tenths,
         )
 
     @property
@@ -134,3 +174,11 @@ class Tally:
             mean_radius_um=mean_radius_um,
             extreme_spread_um=extreme_spread(n, self.hull),
         )
+
+
+def _rings(tenths: Iterable[int | None]) -> tuple[int, ...]:
+    counts = [0] * RINGS
+    for one in tenths:
+        if one is not None:
+            counts[one // 10] += 1
+    return tuple(counts)

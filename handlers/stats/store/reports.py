@@ -103,8 +103,9 @@ async def failed(connection: Connection, event: ReportFailed) -> None:
 
 
 async def forgotten(connection: Connection, event: PersonErased) -> None:
-    """Nothing is made or kept of who was erased; the files go with the next sweep, and cannot be fetched before it."""
+    """Nothing is made, kept or compared of who was erased; the files are out of reach and go with the next sweep."""
     await connection.execute("DELETE FROM report WHERE person = $1 OR ordered_by = $1", event.person)
+    await connection.execute("DELETE FROM sharing WHERE person = $1", event.person)
 
 
 # The making, which is no state of the service

@@ -141,7 +141,8 @@ async def tallies(connection: Connection, sessions: Sequence[UUID]) -> dict[UUID
     rows = await connection.fetch(
         """
         SELECT session, shots, sighters, misses, score_tenths, integer_score, inner_tens, sum_x_um, sum_y_um,
-               hull_x_um, hull_y_um, last_at, last_number
+               hull_x_um, hull_y_um, last_at, last_number, scored, rings, sum_squared_tenths, sum_xx_um, sum_xy_um,
+               sum_yy_um, sum_s, sum_ss, sum_s_tenths
         FROM tally WHERE session = ANY ($1) ORDER BY session FOR UPDATE
         """,
         sessions,
@@ -158,6 +159,15 @@ async def tallies(connection: Connection, sessions: Sequence[UUID]) -> dict[UUID
             sum_y_um=row["sum_y_um"],
             hull=tuple(zip(row["hull_x_um"], row["hull_y_um"], strict=True)),
             last=None if row["last_at"] is None else (row["last_at"], row["last_number"]),
+            scored=row["scored"],
+            rings=tuple(row["rings"]),
+            sum_squared_tenths=row["sum_squared_tenths"],
+            sum_xx_um=int(row["sum_xx_um"]),
+            sum_xy_um=int(row["sum_xy_um"]),
+            sum_yy_um=int(row["sum_yy_um"]),
+            sum_s=int(row["sum_s"]),
+            sum_ss=int(row["sum_ss"]),
+            sum_s_tenths=int(row["sum_s_tenths"]),
         )
         for row in rows
     }
@@ -167,14 +177,18 @@ async def save_tally(connection: Connection, session: UUID, tally: Tally) -> Non
     await connection.execute(
         """
         INSERT INTO tally (session, shots, sighters, misses, score_tenths, integer_score, inner_tens, sum_x_um,
-                           sum_y_um, hull_x_um, hull_y_um, last_at, last_number)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+                           sum_y_um, hull_x_um, hull_y_um, last_at, last_number, scored, rings, sum_squared_tenths,
+                           sum_xx_um, sum_xy_um, sum_yy_um, sum_s, sum_ss, sum_s_tenths)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)
         ON CONFLICT (session) DO UPDATE SET
             shots = excluded.shots, sighters = excluded.sighters, misses = excluded.misses,
             score_tenths = excluded.score_tenths, integer_score = excluded.integer_score,
             inner_tens = excluded.inner_tens, sum_x_um = excluded.sum_x_um, sum_y_um = excluded.sum_y_um,
             hull_x_um = excluded.hull_x_um, hull_y_um = excluded.hull_y_um,
-            last_at = excluded.last_at, last_number = excluded.last_number
+            last_at = excluded.last_at, last_number = excluded.last_number, scored = excluded.scored,
+            rings = excluded.rings, sum_squared_tenths = excluded.sum_squared_tenths,
+            sum_xx_um = excluded.sum_xx_um, sum_xy_um = excluded.sum_xy_um, sum_yy_um = excluded.sum_yy_um,
+            sum_s = excluded.sum_s, sum_ss = excluded.sum_ss, sum_s_tenths = excluded.sum_s_tenths
         """,
         session,
         tally.shots,
@@ -189,4 +203,13 @@ async def save_tally(connection: Connection, session: UUID, tally: Tally) -> Non
         [y for _, y in tally.hull],
         None if tally.last is None else tally.last[0],
         None if tally.last is None else tally.last[1],
+        tally.scored,
+        list(tally.rings),
+        tally.sum_squared_tenths,
+        tally.sum_xx_um,
+        tally.sum_xy_um,
+        tally.sum_yy_um,
+        tally.sum_s,
+        tally.sum_ss,
+        tally.sum_s_tenths,
     )

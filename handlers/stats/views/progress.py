@@ -90,13 +90,14 @@ async def progress(
     """
     rows = await connection.fetch(
         """
-        SELECT s.session, s.started_at, count(*) AS shots, avg(t.score_tenths)::float8 / 10 AS mean,
-               stddev_samp(t.score_tenths)::float8 / 10 AS deviation
-        FROM stats.sessions AS s JOIN stats.shots AS t USING (session)
-        WHERE s.person = $1 AND s.started_at >= $2 AND s.started_at < $3 AND s.discipline = $4
-          AND t.kind = 'match' AND t.score_tenths IS NOT NULL
-        GROUP BY s.session, s.started_at
-        ORDER BY s.started_at, s.session LIMIT $5
+        SELECT session, started_at, shots + misses AS shots, score_tenths / 10.0::float8 / (shots + misses) AS mean,
+               CASE WHEN shots + misses > 1 THEN sqrt(greatest(0,
+                   (shots + misses) * sum_squared_tenths - score_tenths::bigint ^ 2)
+                   / ((shots + misses)::float8 * (shots + misses - 1))) / 10 END AS deviation
+        FROM stats.session_sums
+        WHERE person = $1 AND started_at >= $2 AND started_at < $3 AND discipline = $4
+          AND shots + misses > 0 AND scored = shots
+        ORDER BY started_at, session LIMIT $5
         """,
         person,
         since,

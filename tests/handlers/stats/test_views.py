@@ -122,7 +122,14 @@ async def test_the_gateway_reads_nothing_but_the_views(database: Database) -> No
         """
     )
     await gateway.close()
-    assert {row["relname"] for row in readable} == {"report_files", "reports", "sessions", "shots"}
+    assert {row["relname"] for row in readable} == {
+        "report_files",
+        "reports",
+        "session_sums",
+        "sessions",
+        "shared_results",
+        "shots",
+    }
 
 
 async def test_a_session_is_told_as_a_group_with_intervals_and_angles(database: Database) -> None:
