@@ -16,6 +16,8 @@ from bench.ground import connected, ground
 from bench.latency import latency
 from bench.machine import machine
 from bench.peers import GRAPHILE_WORKER, PGQUEUER
+from bench.scoring import scoring
+from bench.shots import shots
 from ops.settings import Settings
 
 
@@ -85,6 +87,20 @@ BENCHES: Final = {
         "POST /v1/bookings with Prefer: wait until the booking is confirmed, one after the other: p50",
         "ms",
         "the same accepting, loading, deciding, applying and appending of all services in one transaction",
+    ),
+    "shots": Bench(
+        shots,
+        "shots from eight devices' posts of 500 into the log: parsed, journalled, identified, appended",
+        "shots/s",
+        "COPY of the same rows, 1,000 at a time, into a table with the log's columns and indexes",
+        Bound(ratio_at_least=0.25, value_at_least=50_000),
+    ),
+    "score": Bench(
+        scoring,
+        "shots scored in one call on the air pistol face, exact at every ring's edge",
+        "shots/s",
+        "the same rule in floating point, with numpy",
+        Bound(value_at_least=5_000_000),
     ),
     "cease-fire": Bench(
         cease_fire,

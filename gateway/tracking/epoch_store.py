@@ -22,8 +22,9 @@ async def hold_lanes(connection: Connection, lanes: Sequence[str]) -> None:
     await connection.execute("SELECT FROM tracking.lane WHERE lane = ANY ($1) ORDER BY lane FOR UPDATE", lanes)
 
 
-async def remember(connection: Connection, lanes: Sequence[str], numbers: Sequence[int]) -> dict[str, Memory]:
-    """What is known of these shot numbers in the latest epochs of each lane, which the caller holds."""
+async def remember(connection: Connection, wanted: Sequence[tuple[str, int]]) -> dict[str, Memory]:
+    """What is known of these shot numbers, each in the latest epochs of its lane, which the caller holds."""
+    lanes = sorted({lane for lane, _ in wanted})
     rows = await connection.fetch(
         """
         SELECT lane, device, epoch, ordinal, named, zero_at, highest, highest_elapsed_ms
@@ -35,11 +36,12 @@ async def remember(connection: Connection, lanes: Sequence[str], numbers: Sequen
     seen = await connection.fetch(
         """
         SELECT f.device, f.epoch, f.number, f.miss, f.x_um, f.y_um, f.elapsed_ms
-        FROM tracking.target_epoch AS e JOIN tracking.fingerprint AS f USING (device, epoch)
-        WHERE e.lane = ANY ($1) AND f.number = ANY ($2)
+        FROM (SELECT DISTINCT * FROM unnest($1::text[], $2::bigint[])) AS w (lane, number)
+        JOIN tracking.target_epoch AS e ON e.lane = w.lane AND e.highest >= w.number
+        JOIN tracking.fingerprint AS f ON f.device = e.device AND f.epoch = e.epoch AND f.number = w.number
         """,
-        lanes,
-        numbers,
+        [lane for lane, _ in wanted],
+        [number for _, number in wanted],
     )
     for row in seen:
         known[row["device"], row["epoch"]].seen[row["number"]] = Fingerprint(*row[3:])
@@ -55,7 +57,7 @@ async def write_down(connection: Connection, memories: Mapping[str, Memory]) -> 
     added = [one for memory in memories.values() for one in memory.added]
     if added:
         await _add_fingerprints(connection, added)
-        await _forget_fingerprints(connection, added)
+        await _forget_fingerprints(connection, [one for one in added if one[1] > epochs.REMEMBERED_SHOTS])
     for lane, memory in memories.items():
         if memory.begun:
             await _forget_epochs(connection, lane, memory.epochs[-1].ordinal - EPOCHS_A_LANE)
@@ -113,6 +115,8 @@ async def _add_fingerprints(connection: Connection, added: Sequence[tuple[Epoch,
 
 async def _forget_fingerprints(connection: Connection, added: Sequence[tuple[Epoch, int]]) -> None:
     """Each new number ends the memory of the one that many before it."""
+    if not added:
+        return
     await connection.execute(
         """
         DELETE FROM tracking.fingerprint AS f

@@ -12,6 +12,7 @@ from uuid import UUID
 
 import asyncpg
 import structlog
+from pydantic import ValidationError
 
 from bus.backoff import full_jitter
 from bus.connection import ACQUIRE_TIMEOUT_S, Connection, Pool, is_passing
@@ -34,8 +35,9 @@ UNACCEPTABLE: Final = (
     asyncpg.DataError,
     asyncpg.IntegrityConstraintViolationError,
     asyncpg.ProgramLimitExceededError,
+    ValidationError,
 )
-"""What the database says of a shot that it will never take; everything else passes."""
+"""What is said of a shot that the log will never take; everything else passes."""
 
 log = structlog.get_logger(__name__)
 
@@ -190,7 +192,7 @@ async def _identified(connection: Connection, items: Sequence[Item]) -> list[_Kn
         return []
     lanes = sorted({item.part.entry.lane for item, _ in heard})
     await hold_lanes(connection, lanes)
-    memories = await remember(connection, lanes, sorted({shot.number for _, shot in heard}))
+    memories = await remember(connection, [(item.part.entry.lane, shot.number) for item, shot in heard])
     now: datetime = await connection.fetchval("SELECT clock_timestamp()")
     known = []
     for item, shot in heard:

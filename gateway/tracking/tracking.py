@@ -27,7 +27,7 @@ from gateway.tracking.hearing import Counts, Hearing, Spot
 from gateway.tracking.journal import Entry, Journal, JournalFull
 from gateway.tracking.leases import Leases
 from gateway.tracking.push import LinesResult, read_line
-from gateway.tracking.recorder import Recorder
+from gateway.tracking.recorder import UNACCEPTABLE, Recorder
 from gateway.tracking.spool import Part, Recorded, Spool
 from gateway.tracking.ways import HTTP, LINES, decode
 
@@ -162,7 +162,9 @@ class Tracking:
         except (JournalFull, OSError) as error:
             log.exception("push.not-kept", device=device)
             raise again_after(JOURNAL_FULL, RETRY_AFTER_S) from error
-        except asyncpg.ProgramLimitExceededError as error:
+        except UNACCEPTABLE as error:
+            if not isinstance(error, asyncpg.ProgramLimitExceededError):
+                raise invalid({"pointer": "#", "detail": "The log does not take such a shot."}) from error
             detail = "These numbers leave too many gaps to be a device's own."
             raise invalid({"pointer": "#/shots", "detail": detail}) from error
 

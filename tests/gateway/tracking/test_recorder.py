@@ -154,6 +154,15 @@ async def test_a_shot_that_the_log_will_never_take_does_not_hold_up_its_neighbou
     assert [shot.number for shot in await gateway.shots() if shot.device == "target-1"] == [1, 2]
 
 
+async def test_a_shot_of_a_shape_that_the_log_does_not_know_does_not_hold_up_its_neighbours(gateway: Gateway) -> None:
+    async with gateway.recording() as recording:
+        await recording.spool.keep([heard(1), heard(2, shot_face="no face of\0 anybody's"), heard(3)])
+        await recording.spool.emptied()
+        assert recording.recorder.refused == 1
+        assert await recording.record([heard(4)]) == Recorded(1, 0)
+    assert [shot.number for shot in await gateway.shots()] == [1, 3, 4]
+
+
 async def test_what_does_not_fit_in_memory_is_read_back_in_order(
     gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
