@@ -54,7 +54,7 @@ async def shot_corrected(connection: Connection, event: ShotCorrected) -> None:
         event.counts,
         event.reason,
     )
-    await score_again(connection, event.device, event.epoch, [event.number], event.session)
+    await score_again(connection, event.device, event.epoch, [event.number])
 
 
 async def shots_assigned(connection: Connection, event: ShotsAssigned) -> None:

@@ -81,14 +81,20 @@ async def _attribute_again(connection: Connection, lane: str, since: datetime) -
     await _add_up_again(connection, sorted(touched))
 
 
-async def score_again(connection: Connection, device: str, epoch: str, numbers: Sequence[int], session: UUID) -> None:
-    """What is said of these shots has changed: they are the session's, scored there, and all it touches added up."""
+async def score_again(
+    connection: Connection, device: str, epoch: str, numbers: Sequence[int], given_to: UUID | None = None
+) -> None:
+    """What is said of these shots has changed: they are scored anew, and what they touch is added up.
+
+    Each stays with the session that it has by now, unless somebody gave it to another.
+    """
     shots = await numbered_shots(connection, device, epoch, numbers)
-    (owner,) = await sessions_of(connection, [session])
-    owners = [owner] * len(shots)
-    await reassign(connection, shots, owners, _worths(shots, owners))
-    touched = {session} | {shot.session for shot in shots if shot.session}
-    await _add_up_again(connection, sorted(touched))
+    owners = [given_to or shot.session for shot in shots]
+    touched = sorted({one for one in (*owners, *(shot.session for shot in shots)) if one is not None})
+    known = {one.session: one for one in await sessions_of(connection, touched)}
+    sessions = [None if owner is None else known[owner] for owner in owners]
+    await reassign(connection, shots, sessions, _worths(shots, sessions))
+    await _add_up_again(connection, touched)
 
 
 def _worths(shots: Sequence[KnownShot], sessions: Sequence[Session | None]) -> list[Worth]:

@@ -8,10 +8,12 @@ import pytest
 from bus.identity import uuid7
 from handlers.stats.commands import AssignShots, CorrectShot
 from handlers.stats.events import SessionScored, ShotCorrected, ShotsAssigned
+from handlers.stats.store.corrections import shot_corrected
 from handlers.stats.views import results
+from tests.database import Database
 from tests.handlers.scenario import NOON
 from tests.handlers.stats.at_work import Range
-from tests.handlers.stats.making import finished, shot, started
+from tests.handlers.stats.making import Stats, finished, shot, started
 
 JUDGE = f"person:{UUID(int=42)}"
 SESSION = UUID(int=1)
@@ -118,3 +120,28 @@ async def test_what_is_refused(at_work: Range, asked: CorrectShot | AssignShots,
     outcome = await at_work.ask(asked, actor, uuid7())
     assert outcome.name == "stats.command-rejected"
     assert outcome.body["rule"] == rule
+
+
+@pytest.mark.parametrize("correction_first", [True, False])
+async def test_a_correction_and_the_next_shooters_start_mean_the_same_in_either_order(
+    database: Database, *, correction_first: bool
+) -> None:
+    """As they may be applied by workers side by side, and again in a rebuild."""
+    corrected = ShotCorrected(
+        session=SESSION, device="target-1", epoch="e1", number=2, reason="jury-decision", counts=True, kind="match",
+        score_tenths=55, corrected_by=JUDGE, corrected_at=NOON,
+    )  # fmt: skip
+    connection = await database.connect("stats")
+    stats = Stats(connection)
+    await stats.hear(started(1), *(shot(n, at_s=n * 10, x_um=2_000) for n in (1, 2, 3)))
+    if correction_first:
+        await shot_corrected(connection, corrected)
+        await stats.hear(started(2, at_s=15))
+    else:
+        await stats.hear(started(2, at_s=15))
+        await shot_corrected(connection, corrected)
+    rows = await connection.fetch("SELECT number, session, score_tenths FROM shot ORDER BY number")
+    sums = await connection.fetch("SELECT session, shots, score_tenths FROM tally ORDER BY session")
+    await connection.close()
+    assert [tuple(row) for row in rows] == [(1, SESSION, 107), (2, UUID(int=2), 55), (3, UUID(int=2), 107)]
+    assert [tuple(row) for row in sums] == [(SESSION, 1, 107), (UUID(int=2), 2, 162)]
