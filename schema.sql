@@ -1322,7 +1322,8 @@ CREATE TABLE auth.person (
     disabled     boolean     NOT NULL,  -- the account is not to be used until it is enabled again
     tokens_since timestamptz,  -- access tokens issued before count no more
     logins_since timestamptz,  -- logins opened before have ended
-    erased       boolean     NOT NULL  -- nobody stands behind this id any more
+    erased       boolean     NOT NULL,  -- nobody stands behind this id any more
+    age          integer     NOT NULL  -- at least, as staff has seen; 0 where nobody has
 );
 -- The few who are more than shooters: every decision about authority reads them.
 CREATE INDEX person_staff ON auth.person (person) WHERE roles && ARRAY['instructor', 'armourer', 'cashier', 'admin'];
@@ -1354,8 +1355,30 @@ CREATE TABLE auth.entitlement (
     rule_set     text      NOT NULL,
     rule_version integer   NOT NULL,
     expiry_foreseen boolean NOT NULL,  -- it ends within 30 days, and that was told
-    PRIMARY KEY (person, weapon_class, during WITHOUT OVERLAPS)
+    supervised_at_most integer NOT NULL,  -- under supervision, with so many at a time; 0: without
+    CONSTRAINT entitlement_pkey PRIMARY KEY (person, weapon_class, supervised_at_most, during WITHOUT OVERLAPS)
 );
+
+-- The rules as data: who may shoot which class under which conditions. What took effect last decides.
+CREATE TABLE auth.rule_set (
+    code            text        NOT NULL,
+    version         integer     NOT NULL,
+    body            jsonb       NOT NULL,
+    takes_effect_at timestamptz NOT NULL,
+    in_force_since  timestamptz,
+    PRIMARY KEY (code, version)
+);
+
+-- Bookings that depend on what their shooters may shoot, of booking's events; those that are over are gone.
+CREATE TABLE auth.known_booking (
+    booking      uuid      PRIMARY KEY,
+    person       uuid      NOT NULL,
+    weapon_class text      NOT NULL,
+    during       tstzrange NOT NULL,
+    supervised   boolean   NOT NULL  -- auth allowed it under supervision
+);
+CREATE INDEX known_booking_begins ON auth.known_booking (lower(during), booking);
+CREATE INDEX known_booking_supervised ON auth.known_booking USING gist (during) WHERE supervised;
 
 -- Which lane a target reports for.
 CREATE TABLE auth.device (
@@ -1488,8 +1511,11 @@ CREATE VIEW auth.licences AS
 
 CREATE VIEW auth.entitlements AS
     SELECT person, weapon_class, lower(during) AS valid_from, upper(during) AS valid_until, rule_set, rule_version,
-           expiry_foreseen
+           expiry_foreseen, supervised_at_most
     FROM auth.entitlement;
+
+CREATE VIEW auth.rule_sets AS
+    SELECT code, version, body, takes_effect_at, in_force_since FROM auth.rule_set;
 
 CREATE VIEW auth.devices AS
     SELECT device, lane, public_key FROM auth.device WHERE NOT revoked;
@@ -1501,12 +1527,12 @@ GRANT USAGE ON SCHEMA auth TO
 GRANT SELECT ON auth.public_keys TO
     firingline_auth, firingline_booking, firingline_armory, firingline_payment, firingline_stats,
     firingline_gateway, firingline_analyst, firingline_operator;
-GRANT SELECT ON auth.roles, auth.revocations, auth.licences, auth.entitlements, auth.devices
+GRANT SELECT ON auth.roles, auth.revocations, auth.licences, auth.entitlements, auth.devices, auth.rule_sets
 TO firingline_auth, firingline_gateway;
 GRANT SELECT, INSERT, UPDATE, DELETE ON
     auth.person, auth.licence, auth.entitlement, auth.device, auth.person_key, auth.account, auth.session,
     auth.refresh_token, auth.login_attempt, auth.licence_document, auth.device_secret,
-    auth.second_factor, auth.recovery_code
+    auth.second_factor, auth.recovery_code, auth.rule_set, auth.known_booking
 TO firingline_auth;
 GRANT SELECT, INSERT, UPDATE ON auth.signing_key TO firingline_auth;
 GRANT SELECT, INSERT ON auth.bootstrap TO firingline_auth;
@@ -1713,7 +1739,8 @@ CREATE TABLE booking.known_entitlement (
     weapon_class text      NOT NULL,
     during       tstzrange NOT NULL CHECK (NOT isempty(during)),
     expiry_foreseen boolean NOT NULL,  -- its end is near, of auth.expiry-foreseen
-    PRIMARY KEY (person, weapon_class, during)
+    supervised_at_most integer NOT NULL,  -- under supervision, with so many at a time; 0: without
+    CONSTRAINT known_entitlement_pkey PRIMARY KEY (person, weapon_class, supervised_at_most, during)
 );
 
 -- How many units of each weapon type are fit for use, and when some are kept for a service, of
@@ -1736,6 +1763,7 @@ CREATE TABLE booking.known_calibre (
 CREATE TABLE booking.known_agreement (
     booking uuid NOT NULL,
     service text NOT NULL CHECK (service IN ('auth', 'armory')),
+    supervised boolean NOT NULL,  -- auth allowed it under supervision
     PRIMARY KEY (booking, service)
 );
 
@@ -1838,7 +1866,13 @@ SELECT t.weapon_type, a.during, false
 FROM booking.known_weapon_type AS t, unnest(t.away) AS a (during);
 
 CREATE VIEW booking.entitlements AS
-SELECT e.person, e.weapon_class, e.during, e.expiry_foreseen FROM booking.known_entitlement AS e;
+SELECT e.person, e.weapon_class, e.during, e.expiry_foreseen, e.supervised_at_most FROM booking.known_entitlement AS e;
+
+-- When shooters are booked under supervision, as auth counts them.
+CREATE VIEW booking.supervised AS
+SELECT tstzrange(b.starts_at, b.ends_at) AS during
+FROM booking.booking AS b JOIN booking.known_agreement AS a USING (booking)
+WHERE a.supervised AND b.state IN ('held', 'confirmed', 'checked-in', 'in-use');
 
 CREATE VIEW booking.weapon_types AS
 SELECT t.weapon_type, t.weapon_class, t.title, t.units, c.calibre
@@ -1861,7 +1895,7 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON
 TO firingline_booking;
 GRANT SELECT ON
     booking.ranges, booking.lanes, booking.targets, booking.bookings, booking.entitlements, booking.weapon_types,
-    booking.weapons_taken, booking.cease_fires, booking.closures, booking.waitlist
+    booking.supervised, booking.weapons_taken, booking.cease_fires, booking.closures, booking.waitlist
 TO firingline_gateway;
 
 -- Armory ------------------------------------------------------------------------------------------------

@@ -118,9 +118,19 @@ PEOPLE: Final = (
     asks("POST", LICENCE + "/confirm", auth.ConfirmLicence, only(*LICENSING)),
     asks("POST", LICENCE + "/suspend", auth.SuspendLicence, only(*LICENSING)),
     asks("POST", LICENCE + "/revoke", auth.RevokeLicence, only(*LICENSING)),
+    asks("PUT", PERSON + "/age", auth.AttestAge, only(*LICENSING)),
     asks("PUT", PERSON + "/roles", auth.AssignRoles, only("admin")),
     asks("POST", PERSON + "/disable", auth.DisablePerson, only("admin")),
     asks("POST", PERSON + "/enable", auth.EnablePerson, only("admin")),
+)  # fmt: skip
+
+RULES: Final = (
+    shows("/v1/rules", read.rules, auth_views.RulesView, ANYBODY, of="auth"),
+    asks("PUT", "/v1/rules/{code}", auth.PublishRules, only("admin")),
+    forwards(
+        "POST", "/v1/rules/trial", "/rules/trial", "Show what a version of the rules would refuse of what is booked "
+        "for the next sixty days.", {200: answers.RulesTrial}, only("admin"), body=bodies.RulesOnTrial,
+    ),
 )  # fmt: skip
 
 BOOKINGS: Final = (
@@ -370,4 +380,4 @@ HEALTH: Final = (
     Route("GET", "/health/ready", Ready(), PUBLIC, cost=0),
 )
 
-ROUTES: Final = (*PEOPLE, *BOOKINGS, *ARMOURY, *MONEY, *RESULTS, *REPORTS, *ANALYSTS, *DEVICES, *HEALTH)
+ROUTES: Final = (*PEOPLE, *RULES, *BOOKINGS, *ARMOURY, *MONEY, *RESULTS, *REPORTS, *ANALYSTS, *DEVICES, *HEALTH)

@@ -32,6 +32,7 @@ PATH_PARAMETERS: Final[Mapping[str, TypeAdapter[Any]]] = {
     "entry": _ID,
     "series": _ID,
     "range": _CODE,
+    "code": _CODE,
     "lane": _CODE,
     "weapon_type": _CODE,
     "device": _CODE,

@@ -169,6 +169,11 @@ async def entitlements(look: Look[Query]) -> Listing[auth.EntitlementView]:
     return Listing(items=tuple(await auth.entitlements(look.connection, look.path["person"])))
 
 
+async def rules(look: Look[Query]) -> auth.RulesView:
+    """Show the rules that hold, those that were published, and those that come with the range."""
+    return await auth.rules(look.connection)
+
+
 async def ranges(look: Look[Query]) -> Listing[lanes.RangeView]:
     """List the ranges, when they are open, and how they are run."""
     return Listing(items=tuple(await lanes.ranges(look.connection)))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Literal
 from uuid import UUID
 
 from pydantic import Field
 
-from bus.fields import Code
+from bus.fields import Code, Moment
 from bus.message import Command
 from handlers.auth.events import Role
+from handlers.auth.rule_set import RuleSet
 
 
 class AssignRoles(Command, name="auth.assign-roles", stream="person:{person}"):
@@ -59,6 +61,36 @@ class RevokeLicence(Command, name="auth.revoke-licence", stream="person:{person}
     person: UUID
     licence: UUID
     reason: Code
+
+
+class AttestAge(Command, name="auth.attest-age", stream="person:{person}"):
+    """Note that staff has seen that somebody is of an age at least."""
+
+    person: UUID
+    at_least: Literal[12, 14, 16, 18, 21]
+
+
+class PublishRules(Command, name="auth.publish-rules", stream="rules:{code}"):
+    """Let a version of the rules take effect at a moment; what they then refuse is called off."""
+
+    code: Code
+    rule_set: RuleSet
+    takes_effect_at: Moment
+
+
+class PutRulesInForce(Command, name="auth.put-rules-in-force", stream="rules:{code}"):
+    """Decide by a version of the rules from now on; auth asks it of itself when that time comes."""
+
+    code: Code
+    rule_version: int
+
+
+class RepublishEntitlements(Command, name="auth.republish-entitlements", stream="rules:{code}"):
+    """Publish anew what people may shoot, so many at a time; auth asks it of itself when the rules have changed."""
+
+    code: Code
+    rule_version: int
+    after: UUID | None
 
 
 class ForeseeExpiry(Command, name="auth.foresee-expiry", stream="person:{person}"):

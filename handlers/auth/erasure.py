@@ -19,6 +19,7 @@ from handlers.auth import model, people, second_factor, store, throttle, views
 from handlers.auth import session_store as rows
 from handlers.auth.desk import Caller, Desk, now
 from handlers.auth.documents import Document
+from handlers.auth.in_force import rules_in_force
 from handlers.auth.model import PersonUnknown
 from handlers.auth.session_store import Login
 from handlers.auth.views import EntitlementView
@@ -88,7 +89,7 @@ async def erase_again(desk: Desk) -> None:
 async def _erase(desk: Desk, person: UUID, actor: str, *, listed: bool = False) -> None:
     async with desk.transaction() as connection:
         book = await store.role_book(connection, person)
-        said = model.erase_person(book, person)
+        said = model.erase_person(book, person, await rules_in_force(connection))
         await _forget(connection, person)
         if not listed:
             # Before the commit: an erasure that was answered is on the list, whatever happens next.

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from bus import answers
 from bus.fields import Code, Moment, Text
 from bus.message import Event
+from handlers.auth.rule_set import RuleSet
 from handlers.booking.events import Terms
 
 Role = Literal["shooter", "instructor", "armourer", "cashier", "analyst", "admin"]
@@ -28,6 +29,7 @@ class Entitlement(BaseModel):
     weapon_class: Code
     valid_from: Moment
     valid_until: Moment
+    supervised_at_most: Annotated[int, Field(ge=1)] | None = None  # under supervision, with so many at a time
 
 
 class Ending(BaseModel):
@@ -151,6 +153,32 @@ class ExpiryForeseen(Event, name="auth.expiry-foreseen", stream="person:{person}
     endings: tuple[Ending, ...]
 
 
+class AgeAttested(Event, name="auth.age-attested", stream="person:{person}"):
+    """Staff has seen that somebody is of an age at least; the day of birth is kept nowhere."""
+
+    person: UUID
+    at_least: int
+    attested_by: Text
+
+
+class RulesPublished(Event, name="auth.rules-published", stream="rules:{code}"):
+    """A version of the rules will take effect."""
+
+    code: Code
+    rule_version: int
+    rule_set: RuleSet
+    takes_effect_at: Moment
+    published_by: Text
+
+
+class RulesTookEffect(Event, name="auth.rules-took-effect", stream="rules:{code}"):
+    """From now on it is decided by this version of the rules."""
+
+    code: Code
+    rule_version: int
+    took_effect_at: Moment
+
+
 class LicenceValidated(Event, name="auth.licence-validated", stream="licence-check:{booking}"):
     """The shooter may shoot what was asked for, at that time."""
 
@@ -158,6 +186,9 @@ class LicenceValidated(Event, name="auth.licence-validated", stream="licence-che
     terms: Terms
     rule_set: Code
     rule_version: int
+    supervised: bool = False
+    reason: Text | None = None
+    inputs: tuple[Text, ...] = ()  # what it was decided on, by reference
 
 
 class LicenceRefused(Event, name="auth.licence-refused", stream="licence-check:{booking}"):
@@ -168,6 +199,8 @@ class LicenceRefused(Event, name="auth.licence-refused", stream="licence-check:{
     rule: Code
     rule_version: int
     reason: Text
+    rule_set: Code | None = None
+    inputs: tuple[Text, ...] = ()  # what it was decided on, by reference
 
 
 class CommandRejected(answers.CommandRejected, name="auth.command-rejected", stream="{about}", rejects="command"):

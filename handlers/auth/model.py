@@ -14,6 +14,7 @@ from bus.service import Effect, Given, Schedule, Unschedule
 from handlers.auth import rules
 from handlers.auth.commands import (
     AssignRoles,
+    AttestAge,
     ConfirmLicence,
     DisablePerson,
     EnablePerson,
@@ -23,6 +24,7 @@ from handlers.auth.commands import (
     SuspendLicence,
 )
 from handlers.auth.events import (
+    AgeAttested,
     DeviceRevoked,
     Entitlement,
     EntitlementsPublished,
@@ -37,7 +39,9 @@ from handlers.auth.events import (
     RolesAssigned,
     TokensRevoked,
 )
-from handlers.auth.rules import Licence, LicenceState
+from handlers.auth.rule_set import RuleSet
+from handlers.auth.rule_sets import GENERIC
+from handlers.auth.rules import Licence, LicenceState, Shooter
 
 MAY_ASSIGN_ROLES: Final[frozenset[Role]] = frozenset({"admin"})
 MAY_DISABLE: Final[frozenset[Role]] = frozenset({"admin"})
@@ -78,6 +82,16 @@ class LicenceFile:
 
     licences: tuple[Licence, ...]
     staff: Staff
+    age: int = 0
+    rules: RuleSet = GENERIC
+
+
+@dataclass(frozen=True, slots=True)
+class OwnFile:
+    """All that the rules look at of one person, and the rules."""
+
+    shooter: Shooter
+    rules: RuleSet
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +104,14 @@ class DeviceFile:
 
 class NotAllowed(Rejected):
     """Only {allowed} may do this."""
+
+
+class AgeAttestedBefore(Rejected):
+    """An age of at least {age} was shown before."""
+
+
+class OwnAge(Rejected):
+    """Nobody attests their own age: ask a colleague."""
 
 
 class PersonUnknown(Rejected):
@@ -168,14 +190,14 @@ def enable_person(book: RoleBook, asked: EnablePerson, given: Given) -> Sequence
     return [PersonEnabled(person=asked.person, enabled_by=given.actor)]
 
 
-def erase_person(book: RoleBook, person: UUID) -> Sequence[Effect]:
+def erase_person(book: RoleBook, person: UUID, rules_: RuleSet) -> Sequence[Effect]:
     """Erases a person: nobody is entitled to anything under this id any more."""
     if book.subject is None:
         raise PersonUnknown
     _another_admin_must_stay(book.staff, person)
     return [
         revoked(person, book.subject, book.locked_at, logins=True),
-        _published(person, (), "nobody is behind this account any more"),
+        published(person, (), rules_, "nobody is behind this account any more"),
         Unschedule(expiry_key(person)),
         PersonErased(person=person),
     ]
@@ -236,9 +258,20 @@ def revoke_licence(file: LicenceFile, asked: RevokeLicence, given: Given) -> Seq
     return [revoked_, *_with(file, asked.person, replace(licence, state=LicenceState.REVOKED), given.at, because)]
 
 
-def foresee_expiry(licences: Sequence[Licence], asked: ForeseeExpiry, given: Given) -> Sequence[Effect]:
+def attest_age(file: LicenceFile, asked: AttestAge, given: Given) -> Sequence[Effect]:
+    must_be(MAY_JUDGE_LICENCES, roles_of(given.person, file.staff))
+    if given.person == asked.person:
+        raise OwnAge
+    if asked.at_least <= file.age:
+        raise AgeAttestedBefore(age=file.age)
+    attested = AgeAttested(person=asked.person, at_least=asked.at_least, attested_by=given.actor)
+    shooter = Shooter(file.licences, asked.at_least)
+    return [attested, *told_anew(asked.person, shooter, file.rules, given.at)]
+
+
+def foresee_expiry(file: OwnFile, asked: ForeseeExpiry, given: Given) -> Sequence[Effect]:
     """Says what ends soon, and looks again before what ends next."""
-    granted = rules.entitlements(licences)
+    granted = rules.entitlements(file.shooter, file.rules)
     soon = rules.endings(granted, given.at)
     told = [ExpiryForeseen(person=asked.person, endings=soon)] if soon else []
     return [*told, *_look_again(asked.person, granted, given.at + rules.FORESEEN)]
@@ -272,17 +305,26 @@ def _with(
     file: LicenceFile, person: UUID, changed: Licence, at: datetime, because: str | None = None
 ) -> Sequence[Effect]:
     """What follows from one licence that is changed."""
-    licences = [changed if one.licence == changed.licence else one for one in file.licences]
-    granted = rules.entitlements(licences)
-    return [_published(person, granted, because), *_look_again(person, granted, at)]
+    licences = tuple(changed if one.licence == changed.licence else one for one in file.licences)
+    return told_anew(person, Shooter(licences, file.age), file.rules, at, because)
 
 
-def _published(person: UUID, granted: tuple[Entitlement, ...], because: str | None) -> EntitlementsPublished:
+def told_anew(
+    person: UUID, shooter: Shooter, rules_: RuleSet, at: datetime, because: str | None = None
+) -> Sequence[Effect]:
+    """Publishes what somebody may shoot, and sees to it that its end is foreseen."""
+    granted = rules.entitlements(shooter, rules_)
+    return [published(person, granted, rules_, because), *_look_again(person, granted, at)]
+
+
+def published(
+    person: UUID, granted: tuple[Entitlement, ...], rules_: RuleSet, because: str | None = None
+) -> EntitlementsPublished:
     return EntitlementsPublished(
         person=person,
         entitlements=granted,
-        rule_set=rules.IN_FORCE.code,
-        rule_version=rules.IN_FORCE.version,
+        rule_set=rules_.code,
+        rule_version=rules_.version,
         because=because,
     )
 

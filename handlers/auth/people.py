@@ -14,11 +14,13 @@ import structlog
 from bus.connection import Connection
 from bus.errors import Rejected
 from bus.identity import uuid7
-from handlers.auth import passwords, store, views
+from handlers.auth import model, passwords, rules, store, views
 from handlers.auth.desk import Caller, Desk, now
 from handlers.auth.documents import Document, read_documents
 from handlers.auth.events import PersonRegistered, Role
+from handlers.auth.in_force import rules_in_force
 from handlers.auth.model import MAY_READ_PROFILES, PersonUnknown
+from handlers.auth.rules import Shooter
 from handlers.auth.spelling import one_spelling
 from handlers.auth.vault import Seal
 from handlers.auth.views import EntitlementView
@@ -163,7 +165,11 @@ async def _register(
         raise LoginTaken
     await _insert_key(connection, person, sealed_key)
     registered = PersonRegistered(person=person, roles=roles)
-    await desk.outbox.say(connection, [registered], actor=f"person:{person}", correlation=uuid7())
+    # Where guests may shoot without a licence, they may from the first day.
+    rule_set = await rules_in_force(connection)
+    granted = rules.entitlements(Shooter(), rule_set)
+    told = [model.published(person, granted, rule_set)] if granted else []
+    await desk.outbox.say(connection, [registered, *told], actor=f"person:{person}", correlation=uuid7())
     return person
 
 

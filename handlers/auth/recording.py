@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
 from uuid import UUID
 
 from bus.connection import Connection
@@ -13,8 +13,10 @@ from handlers.auth import rules
 from handlers.auth.desk import Caller, Desk
 from handlers.auth.documents import sealed_document
 from handlers.auth.events import LicenceRecorded
+from handlers.auth.in_force import rules_in_force
 from handlers.auth.model import MAY_JUDGE_LICENCES, PersonUnknown, must_be
 from handlers.auth.people import seal_of
+from handlers.auth.rule_set import RuleSet
 from handlers.auth.spelling import one_spelling
 
 
@@ -25,8 +27,8 @@ class Entry:
     category: str
     number: str
     authority: str
-    valid_from: datetime
-    valid_until: datetime
+    valid_from: datetime | date
+    valid_until: datetime | date  # of days, the last one counts wholly
 
 
 class ValidityEmpty(Rejected):
@@ -40,13 +42,9 @@ class CategoryUnknown(Rejected):
 async def record_licence(desk: Desk, caller: Caller, person: UUID, entry: Entry) -> UUID:
     """Records a licence. The same one entered again is the same licence, and nothing is said."""
     must_be(MAY_JUDGE_LICENCES, caller.roles)
-    if entry.valid_from >= entry.valid_until:
-        raise ValidityEmpty
-    known = rules.known_categories()
-    if entry.category not in known:
-        raise CategoryUnknown(category=entry.category, known=", ".join(known))
     licence = uuid7()
     async with desk.transaction() as connection:
+        entry, begin, end = _understood(entry, await rules_in_force(connection))
         seal = await seal_of(desk, connection, person)
         if seal is None:
             raise PersonUnknown
@@ -58,11 +56,30 @@ async def record_licence(desk: Desk, caller: Caller, person: UUID, entry: Entry)
             person=person,
             licence=licence,
             category=entry.category,
-            valid_from=entry.valid_from,
-            valid_until=entry.valid_until,
+            valid_from=begin,
+            valid_until=end,
         )
         await desk.outbox.say(connection, [recorded], actor=caller.actor, correlation=uuid7())
     return licence
+
+
+def _understood(entry: Entry, rule_set: RuleSet) -> tuple[Entry, datetime, datetime]:
+    """The entry with its days as moments; raises where the rules in force know no such licence."""
+    begin = _moment(entry.valid_from, rule_set)
+    end = _moment(entry.valid_until, rule_set, after=1)
+    if begin >= end:
+        raise ValidityEmpty
+    known = rules.known_categories(rule_set)
+    if entry.category not in known:
+        raise CategoryUnknown(category=entry.category, known=", ".join(known))
+    return replace(entry, valid_from=begin, valid_until=end), begin, end
+
+
+def _moment(when: datetime | date, rule_set: RuleSet, after: int = 0) -> datetime:
+    """A moment as it is; of a day its beginning in the range's time zone, or that of the day so many after it."""
+    if isinstance(when, datetime):
+        return when
+    return rules.day_begins(when + timedelta(days=after), rule_set.time_zone)
 
 
 def _fingerprint(desk: Desk, person: UUID, entry: Entry) -> bytes:

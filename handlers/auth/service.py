@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from bus.service import Hears, Service
-from handlers.auth import model, reactions, store
+from handlers.auth import model, reactions, rule_store, rulebook, store
 from handlers.auth.commands import (
     AssignRoles,
+    AttestAge,
     ConfirmLicence,
     DisablePerson,
     EnablePerson,
     ForeseeExpiry,
+    PublishRules,
+    PutRulesInForce,
+    RepublishEntitlements,
     RevokeDevice,
     RevokeLicence,
     SuspendLicence,
 )
 from handlers.auth.events import (
+    AgeAttested,
     CommandFailed,
     CommandRejected,
     DeviceRegistered,
@@ -32,9 +37,17 @@ from handlers.auth.events import (
     PersonErased,
     PersonRegistered,
     RolesAssigned,
+    RulesPublished,
+    RulesTookEffect,
     TokensRevoked,
 )
-from handlers.booking.events import LaneHeld
+from handlers.booking.events import (
+    BookingCancelled,
+    BookingRejected,
+    LaneHeld,
+    NoShowReleased,
+    SessionFinished,
+)
 
 KEPT_TABLES = frozenset(
     {
@@ -66,8 +79,12 @@ def service() -> Service:
             Hears(SuspendLicence, store.load_licence_file, model.suspend_licence),
             Hears(RevokeLicence, store.load_licence_file, model.revoke_licence),
             # what does not end soon is no news
-            Hears(ForeseeExpiry, store.load_own_licences, model.foresee_expiry, leaves_open=True),
-            Hears(LaneHeld, store.load_licences, reactions.check_licence),
+            Hears(ForeseeExpiry, store.load_own_file, model.foresee_expiry, leaves_open=True),
+            Hears(AttestAge, store.load_attestation, model.attest_age),
+            Hears(PublishRules, rule_store.load_rule_book, rulebook.publish_rules),
+            Hears(PutRulesInForce, rule_store.is_published, rulebook.put_in_force),
+            Hears(RepublishEntitlements, rule_store.load_people, rulebook.republish, leaves_open=True),
+            Hears(LaneHeld, rule_store.load_check, reactions.check_licence),
         ],
         says=[
             PersonRegistered,
@@ -84,10 +101,13 @@ def service() -> Service:
             LicenceRevoked,
             EntitlementsPublished,
             ExpiryForeseen,
+            AgeAttested,
+            RulesPublished,
+            RulesTookEffect,
             LicenceValidated,
             LicenceRefused,
         ],
-        asks_itself=[ForeseeExpiry],
+        asks_itself=[ForeseeExpiry, PutRulesInForce, RepublishEntitlements],
         applies={
             PersonRegistered: store.apply_person_registered,
             RolesAssigned: store.apply_roles_assigned,
@@ -103,6 +123,15 @@ def service() -> Service:
             LicenceRevoked: store.apply_licence_revoked,
             EntitlementsPublished: store.apply_entitlements_published,
             ExpiryForeseen: store.apply_expiry_foreseen,
+            AgeAttested: store.apply_age_attested,
+            RulesPublished: rule_store.apply_rules_published,
+            RulesTookEffect: rule_store.apply_rules_took_effect,
+            LaneHeld: rule_store.apply_lane_held,
+            LicenceValidated: rule_store.apply_licence_validated,
+            BookingRejected: rule_store.apply_booking_over,
+            BookingCancelled: rule_store.apply_booking_over,
+            NoShowReleased: rule_store.apply_booking_over,
+            SessionFinished: rule_store.apply_booking_over,
         },
         rejected_as=CommandRejected,
         failed_as=CommandFailed,

@@ -11,6 +11,7 @@ from asyncpg import Record
 from bus.connection import Connection
 from handlers.auth.commands import (
     AssignRoles,
+    AttestAge,
     ConfirmLicence,
     DisablePerson,
     EnablePerson,
@@ -20,6 +21,7 @@ from handlers.auth.commands import (
     SuspendLicence,
 )
 from handlers.auth.events import (
+    AgeAttested,
     DeviceRegistered,
     DeviceRevoked,
     EntitlementsPublished,
@@ -36,9 +38,9 @@ from handlers.auth.events import (
     RolesAssigned,
     TokensRevoked,
 )
-from handlers.auth.model import DeviceFile, LicenceFile, RoleBook, Standing
-from handlers.auth.rules import Licence, LicenceState
-from handlers.booking.events import LaneHeld
+from handlers.auth.in_force import rules_in_force
+from handlers.auth.model import DeviceFile, LicenceFile, OwnFile, PersonUnknown, RoleBook, Standing
+from handlers.auth.rules import Licence, LicenceState, Shooter
 
 
 async def load_role_book(connection: Connection, asked: AssignRoles | DisablePerson | EnablePerson) -> RoleBook:
@@ -56,15 +58,32 @@ async def load_licence_file(
     connection: Connection, asked: ConfirmLicence | SuspendLicence | RevokeLicence
 ) -> LicenceFile:
     staff = await load_staff(connection)
-    return LicenceFile(licences=await lock_licences(connection, asked.person), staff=staff)
+    age = await age_of(connection, asked.person)
+    licences = await lock_licences(connection, asked.person)
+    return LicenceFile(licences, staff, age, await rules_in_force(connection))
 
 
-async def load_licences(connection: Connection, held: LaneHeld) -> tuple[Licence, ...]:
-    return await hold_licences(connection, held.terms.person)
+async def load_attestation(connection: Connection, asked: AttestAge) -> LicenceFile:
+    staff = await load_staff(connection)
+    age = await connection.fetchval("SELECT age FROM person WHERE person = $1 AND NOT erased FOR UPDATE", asked.person)
+    if age is None:
+        raise PersonUnknown
+    return LicenceFile(await hold_licences(connection, asked.person), staff, age, await rules_in_force(connection))
 
 
-async def load_own_licences(connection: Connection, asked: ForeseeExpiry) -> tuple[Licence, ...]:
-    return await hold_licences(connection, asked.person)
+async def load_own_file(connection: Connection, asked: ForeseeExpiry) -> OwnFile:
+    return OwnFile(await hold_shooter(connection, asked.person), await rules_in_force(connection))
+
+
+async def hold_shooter(connection: Connection, person: UUID) -> Shooter:
+    age = await age_of(connection, person)  # the person's row first: so does whoever erases somebody
+    return Shooter(await hold_licences(connection, person), age)
+
+
+async def age_of(connection: Connection, person: UUID) -> int:
+    """The age that was shown to the staff; it stays so until the transaction ends."""
+    age: int | None = await connection.fetchval("SELECT age FROM person WHERE person = $1 FOR SHARE", person)
+    return age or 0
 
 
 async def load_device_file(connection: Connection, asked: RevokeDevice) -> DeviceFile:
@@ -166,7 +185,7 @@ def _licence(row: Record) -> Licence:
 
 async def apply_person_registered(connection: Connection, event: PersonRegistered) -> None:
     await connection.execute(
-        "INSERT INTO person (person, roles, disabled, erased) VALUES ($1, $2, false, false)",
+        "INSERT INTO person (person, roles, disabled, erased, age) VALUES ($1, $2, false, false, 0)",
         event.person,
         list(event.roles),
     )
@@ -185,7 +204,7 @@ async def apply_person_enabled(connection: Connection, event: PersonEnabled) -> 
 
 
 async def apply_person_erased(connection: Connection, event: PersonErased) -> None:
-    await connection.execute("UPDATE person SET roles = '{}', erased = true WHERE person = $1", event.person)
+    await connection.execute("UPDATE person SET roles = '{}', erased = true, age = 0 WHERE person = $1", event.person)
     await _forget_licences(connection, event.person)
 
 
@@ -267,9 +286,11 @@ async def _forget_entitlements(connection: Connection, person: UUID) -> None:
 async def _write_entitlements(connection: Connection, event: EntitlementsPublished) -> None:
     await connection.execute(
         """
-        INSERT INTO entitlement (person, weapon_class, during, rule_set, rule_version, expiry_foreseen)
-        SELECT $1, e.weapon_class, tstzrange(e.valid_from, e.valid_until), $5, $6, false
-        FROM unnest($2::text[], $3::timestamptz[], $4::timestamptz[]) AS e (weapon_class, valid_from, valid_until)
+        INSERT INTO entitlement (person, weapon_class, during, rule_set, rule_version, expiry_foreseen,
+                                 supervised_at_most)
+        SELECT $1, e.weapon_class, tstzrange(e.valid_from, e.valid_until), $5, $6, false, e.at_most
+        FROM unnest($2::text[], $3::timestamptz[], $4::timestamptz[], $7::integer[])
+            AS e (weapon_class, valid_from, valid_until, at_most)
         """,
         event.person,
         [one.weapon_class for one in event.entitlements],
@@ -277,7 +298,12 @@ async def _write_entitlements(connection: Connection, event: EntitlementsPublish
         [one.valid_until for one in event.entitlements],
         event.rule_set,
         event.rule_version,
+        [one.supervised_at_most or 0 for one in event.entitlements],
     )
+
+
+async def apply_age_attested(connection: Connection, event: AgeAttested) -> None:
+    await connection.execute("UPDATE person SET age = $2 WHERE person = $1", event.person, event.at_least)
 
 
 async def apply_expiry_foreseen(connection: Connection, event: ExpiryForeseen) -> None:

@@ -11,6 +11,8 @@ from pydantic import BaseModel, Field
 from bus.connection import Connection
 from bus.tokens import PublicKey
 from handlers.auth.events import Role
+from handlers.auth.rule_set import RuleSet
+from handlers.auth.rule_sets import BUILT_IN, GENERIC
 
 
 class LicenceView(BaseModel):
@@ -32,7 +34,24 @@ class EntitlementView(BaseModel):
     valid_until: datetime
     rule_set: str
     rule_version: int
+    supervised_at_most: int = Field(description="under supervision, with so many at a time; 0 without")
     expiry_foreseen: bool = Field(description="it ends within 30 days, and the person was told")
+
+
+class PublishedRules(BaseModel):
+    """A version of the rules: when it takes effect, and since when it has been in force."""
+
+    rule_set: RuleSet
+    takes_effect_at: datetime
+    in_force_since: datetime | None
+
+
+class RulesView(BaseModel):
+    """The rules in force, all that were published, the latest first, and those to start from."""
+
+    in_force: RuleSet
+    published: list[PublishedRules]
+    built_in: list[RuleSet]
 
 
 class DeviceView(BaseModel):
@@ -75,7 +94,7 @@ async def licences(connection: Connection, person: UUID) -> list[LicenceView]:
 async def entitlements(connection: Connection, person: UUID) -> list[EntitlementView]:
     rows = await connection.fetch(
         """
-        SELECT weapon_class, valid_from, valid_until, rule_set, rule_version, expiry_foreseen
+        SELECT weapon_class, valid_from, valid_until, rule_set, rule_version, supervised_at_most, expiry_foreseen
         FROM auth.entitlements
         WHERE person = $1
         ORDER BY weapon_class, valid_from
@@ -96,6 +115,32 @@ async def device(connection: Connection, name: str) -> DeviceView | None:
     """A target that may report at this moment."""
     row = await connection.fetchrow("SELECT device, lane, public_key FROM auth.devices WHERE device = $1", name)
     return None if row is None else DeviceView(**row)
+
+
+async def rules(connection: Connection) -> RulesView:
+    rows = await connection.fetch(
+        """
+        SELECT body, takes_effect_at, in_force_since FROM auth.rule_sets
+        ORDER BY takes_effect_at DESC, version DESC
+        LIMIT 100
+        """
+    )
+    published = [
+        PublishedRules(
+            rule_set=RuleSet.model_validate_json(row["body"]),
+            takes_effect_at=row["takes_effect_at"],
+            in_force_since=row["in_force_since"],
+        )
+        for row in rows
+    ]
+    in_force = max(
+        (one for one in published if one.in_force_since),
+        key=lambda one: (one.in_force_since, one.rule_set.version),
+        default=None,
+    )
+    return RulesView(
+        in_force=GENERIC if in_force is None else in_force.rule_set, published=published, built_in=list(BUILT_IN)
+    )
 
 
 async def public_keys(connection: Connection) -> list[PublicKey]:

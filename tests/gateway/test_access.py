@@ -24,7 +24,14 @@ from handlers.auth.signing import SigningKey
 from tests.gateway.gate import Gate
 
 ROLES = ("shooter", "instructor", "armourer", "cashier", "analyst", "admin")
-CODES = {"range": "club", "lane": "lane-1", "weapon_type": "air-pistol", "device": "target-1", "currency": "EUR"}
+CODES = {
+    "code": "generic",
+    "range": "club",
+    "lane": "lane-1",
+    "weapon_type": "air-pistol",
+    "device": "target-1",
+    "currency": "EUR",
+}
 
 ONLY = {
     "PUT /v1/ranges/{range}": "admin",
@@ -34,6 +41,9 @@ ONLY = {
     "POST /v1/ranges/{range}/cease-fire": "admin armourer cashier instructor",
     "POST /v1/ranges/{range}/resume-fire": "admin instructor",
     "GET /v1/ranges/{range}/cease-fires": "admin armourer cashier instructor",
+    "PUT /v1/people/{person}/age": "admin armourer instructor",
+    "PUT /v1/rules/{code}": "admin",
+    "POST /v1/rules/trial": "admin",
     "PUT /v1/people/{person}/roles": "admin",
     "POST /v1/people/{person}/disable": "admin",
     "POST /v1/people/{person}/enable": "admin",

@@ -16,8 +16,8 @@ async def revoke(gate: Gate, person: object) -> None:
     """Lets auth have said that no token of this person counts."""
     await gate.fetch(
         """
-        INSERT INTO auth.person (person, roles, disabled, tokens_since, erased)
-        VALUES ($1, '{}', true, clock_timestamp() + interval '5 seconds', false)
+        INSERT INTO auth.person (person, roles, disabled, tokens_since, erased, age)
+        VALUES ($1, '{}', true, clock_timestamp() + interval '5 seconds', false, 0)
         """,
         person,
     )
@@ -46,7 +46,7 @@ async def test_a_revocation_is_known_without_the_bell(gate: Gate, monkeypatch: p
     person = uuid7()
     token = gate.token(person=person)
     await gate.fetch(
-        "INSERT INTO auth.person VALUES ($1, '{}', true, clock_timestamp() + interval '5 s', NULL, false)", person
+        "INSERT INTO auth.person VALUES ($1, '{}', true, clock_timestamp() + interval '5 s', NULL, false, 0)", person
     )
     async with asyncio.timeout(5):
         while not await refused(gate, token):

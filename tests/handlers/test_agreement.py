@@ -35,7 +35,7 @@ from handlers.booking.commands import BookSession, CancelBooking, CheckIn, Finis
 from handlers.booking.events import LaneHeld
 from handlers.booking.model.hours import Span
 from handlers.booking.service import service as booking_service
-from handlers.booking.views.offers import Offers
+from handlers.booking.views.offers import FREELY, Offers
 from handlers.booking.views.slots import situation_of
 from tests.database import Database
 from tests.handlers.armory.hearing import Hearing
@@ -47,7 +47,7 @@ from tests.handlers.scenario import NOON
 SLOT = timedelta(minutes=30)
 STAFF = f"person:{CARLA}"
 GRID = [Span(NOON + n * SLOT, NOON + (n + 1) * SLOT) for n in range(-4, 8)]
-EVER = {"air": [Span(NOON - timedelta(days=9), NOON + timedelta(days=9))]}
+EVER = {"air": {FREELY: [Span(NOON - timedelta(days=9), NOON + timedelta(days=9))]}}
 UNITS = 2
 
 

@@ -8,8 +8,9 @@ import pytest
 
 from bus.identity import uuid7
 from handlers.armory.commands import AddWeapon, AddWeaponType, IssueWeapon, ReturnWeapon, StockAmmunition
-from handlers.auth.commands import ConfirmLicence, SuspendLicence
+from handlers.auth.commands import ConfirmLicence, PublishRules, SuspendLicence
 from handlers.auth.events import LicenceRecorded, PersonRegistered, Role
+from handlers.auth.rule_sets import RUSSIAN_CIVIL
 from handlers.booking.commands import (
     AcceptOffer,
     BookSession,
@@ -195,6 +196,20 @@ async def test_a_suspended_licence_calls_off_what_was_booked_by_it_and_says_why(
     for name in ("auth", "booking"):
         tables = await verify(services.database.url("postgres"), SERVICES[name](), lambda _applied: None)
         assert [table for table in tables if not table.same] == []
+
+
+async def test_rules_that_take_effect_call_off_what_they_refuse_and_say_why(services: AtWork):
+    await open_the_range(services)
+    booking = uuid7()
+    assert (await services.ask(wish(booking), person(SHOOTER), number=booking)).status == "done"
+    ask = PublishRules(code="ru-civil", rule_set=RUSSIAN_CIVIL, takes_effect_at=datetime.now(UTC))
+    assert (await services.ask(ask, person(ADMIN))).status == "done"
+    await services.until("SELECT state = 'cancelled' FROM booking.booking WHERE booking = $1", booking)
+    [row] = await services.fetch("SELECT rule, rule_version, reason FROM booking.booking")
+    assert row["reason"].endswith("the range's rules are ru-civil, version 1, now.")
+    again = uuid7()
+    outcome = await services.ask(wish(again), person(SHOOTER), number=again)
+    assert (outcome.status, outcome.body["refused_by"]) == ("rejected", "auth")
 
 
 async def test_a_licence_that_ends_within_a_month_is_told_of_in_profile_and_slots(services: AtWork):

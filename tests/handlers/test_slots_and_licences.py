@@ -1,31 +1,35 @@
 """What the slots offer is what auth would grant: compared over random shooters, licences, days and times."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import asyncpg
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from bus.service import Given
-from handlers.auth import model, reactions
+from handlers.auth import model, reactions, rule_store
 from handlers.auth.commands import ConfirmLicence, RevokeLicence, SuspendLicence
 from handlers.auth.events import EntitlementsPublished, LicenceValidated
 from handlers.auth.model import LicenceFile
-from handlers.auth.rules import IN_FORCE, Licence, LicenceState, known_categories
+from handlers.auth.rule_set import RuleSet
+from handlers.auth.rule_sets import BUILT_IN, GENERIC, RUSSIAN_CIVIL
+from handlers.auth.rules import Licence, LicenceState, Shooter, entitlements, known_categories
 from handlers.booking.events import LaneHeld, Terms
+from handlers.booking.views.offers import SlotView
 from handlers.booking.views.slots import slots
 from tests.database import Database
 from tests.handlers.booking.desk import Desk
 from tests.handlers.booking.examples import ALL_DAY, ANNA, BEN, INA, SET_UP, open_lane
 
-CLASSES = sorted(IN_FORCE.categories)
+CLASSES = sorted({*GENERIC.categories, *RUSSIAN_CIVIL.categories})
 INSTRUCTOR = LicenceFile((), {INA: frozenset({"instructor"})})
 QUARTER = timedelta(minutes=15)
 DAYS = 40
+GUESTS = 4
 JUDGE: dict[LicenceState, tuple[Any, Any]] = {
     LicenceState.CONFIRMED: (model.confirm_licence, ConfirmLicence),
     LicenceState.SUSPENDED: (model.suspend_licence, SuspendLicence),
@@ -40,21 +44,26 @@ async def desk(database: Database) -> AsyncIterator[Desk]:
     desk = Desk(connection)
     await desk.hears(SET_UP.model_copy(update={"opening_hours": ALL_DAY, "time_zone": "Europe/Berlin"}), by="service:t")
     await desk.hears(open_lane("lane-1", weapon_classes=(*CLASSES, "cannon")), by="service:t")
+    for number in range(1, GUESTS + 1):
+        await desk.hears(open_lane(f"spare-{number}"), by="service:t")
     yield desk
     await connection.close()
 
 
 quarters = st.integers(0, DAYS * 96)
 licences = st.tuples(
-    st.sampled_from(known_categories()), quarters, st.integers(1, 96 * 10), st.sampled_from(LicenceState)
+    st.sampled_from([*known_categories(GENERIC), *known_categories(RUSSIAN_CIVIL)]),
+    quarters,
+    st.integers(1, 96 * 10),
+    st.sampled_from(LicenceState),
 )
 
 
 def judged(
-    person: UUID, files: list[Licence], states: list[LicenceState], at: datetime
-) -> EntitlementsPublished | None:
+    person: UUID, files: list[Licence], states: list[LicenceState], at: datetime, age: int, rules: RuleSet
+) -> EntitlementsPublished:
     """Takes each licence to its state by auth's own decisions; the last that was published."""
-    published = None
+    published = model.published(person, entitlements(Shooter(age=age), rules), rules)
     for index, state in enumerate(states):
         if state is LicenceState.RECORDED:
             continue
@@ -62,18 +71,37 @@ def judged(
         extra = {} if state is LicenceState.CONFIRMED else {"reason": "lost"}
         asked = command(person=person, licence=files[index].licence, **extra)
         given_ = Given(at=at, id=ANNA, correlation=ANNA, actor=f"person:{INA}")
-        said = decide(LicenceFile(tuple(files), INSTRUCTOR.staff), asked, given_)
+        said = decide(LicenceFile(tuple(files), INSTRUCTOR.staff, age, rules), asked, given_)
         published = next(one for one in said if isinstance(one, EntitlementsPublished))
         one = files[index]
         files[index] = Licence(one.licence, one.category, one.valid_from, one.valid_until, state)
     return published
 
 
-def granted(person: UUID, weapon_class: str, starts_at: datetime, ends_at: datetime, files: list[Licence]) -> bool:
+def granted(weapon_class: str, slot: SlotView, check: reactions.Check) -> bool:
     """What auth says to a lane that is held."""
+    held = held_by(ANNA, ANNA, weapon_class, slot.starts_at, slot.ends_at)
+    (said,) = reactions.check_licence(
+        check, held, Given(at=slot.starts_at, id=ANNA, correlation=ANNA, actor="service:t")
+    )
+    return isinstance(said, LicenceValidated)
+
+
+async def supervised_in(auth: asyncpg.Connection, slots_: Sequence[SlotView]) -> list[int]:
+    """How many others auth counts under supervision in each slot."""
+    await auth.execute("SET LOCAL search_path = auth, bus")
+    counted = [
+        await rule_store.supervised_then(auth, held_by(ANNA, ANNA, "air", slot.starts_at, slot.ends_at))
+        for slot in slots_
+    ]
+    await auth.execute("SET LOCAL search_path = booking, bus")
+    return counted
+
+
+def held_by(booking: UUID, person: UUID, weapon_class: str, starts_at: datetime, ends_at: datetime) -> LaneHeld:
     terms = Terms(
-        booking=ANNA,
-        command=ANNA,
+        booking=booking,
+        command=booking,
         person=person,
         range="hall",
         lane="lane-1",
@@ -84,24 +112,42 @@ def granted(person: UUID, weapon_class: str, starts_at: datetime, ends_at: datet
         weapon_type=None,
         rounds=0,
     )
-    held = LaneHeld(booking=ANNA, terms=terms, held_until=ends_at, no_show_at=ends_at)
-    (said,) = reactions.check_licence(files, held, Given(at=starts_at, id=ANNA, correlation=ANNA, actor="service:t"))
-    return isinstance(said, LicenceValidated)
+    return LaneHeld(booking=booking, terms=terms, held_until=starts_at, no_show_at=ends_at)
+
+
+async def guest_booked(desk: Desk, number: int, starts_at: datetime) -> None:
+    """Somebody else, booked under supervision, on a lane that nobody looks at."""
+    held = held_by(UUID(int=number), UUID(int=number), "air", starts_at, starts_at + timedelta(minutes=30))
+    terms = held.terms.model_copy(update={"lane": f"spare-{number}"})
+    held = held.model_copy(update={"terms": terms})
+    said = LicenceValidated(booking=held.booking, terms=terms, rule_set="ru-civil", rule_version=1, supervised=True)
+    await desk.replay([held, said])
+    await desk.connection.execute("SET LOCAL search_path = auth, bus")
+    await rule_store.apply_lane_held(desk.connection, held)
+    await rule_store.apply_licence_validated(desk.connection, said)
+    await desk.connection.execute("SET LOCAL search_path = booking, bus")
 
 
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 @given(
     held=st.lists(licences, max_size=5),
     other=st.lists(licences, max_size=2),
-    days=st.lists(st.integers(0, DAYS), min_size=1, max_size=3),
+    age=st.sampled_from([0, 14, 18, 21]),
+    rules=st.sampled_from(BUILT_IN),
+    days=st.lists(st.integers(1, DAYS), min_size=1, max_size=2),
+    guests=st.lists(st.integers(20, 22), max_size=GUESTS),
 )
+@example(held=[], other=[], age=14, rules=RUSSIAN_CIVIL, days=[3], guests=[20, 20, 21])
 async def test_slots_offer_what_auth_grants_and_nothing_else(
     desk: Desk,
     held: list[tuple[str, int, int, LicenceState]],
     other: list[tuple[str, int, int, LicenceState]],
+    age: int,
+    rules: RuleSet,
     days: list[int],
+    guests: list[int],
 ) -> None:
     attempt = desk.connection.transaction()
     await attempt.start()
@@ -120,18 +166,17 @@ async def test_slots_offer_what_auth_grants_and_nothing_else(
                 )
                 for number, (category, begin, length, _) in enumerate(of_person)
             ]
-            published = judged(person, files[person], [state for *_, state in of_person], now)
-            if published is not None:
-                await desk.hears(published)
+            states = [state for *_, state in of_person]
+            await desk.hears(judged(person, files[person], states, now, age, rules))
+        for number, half_hour in enumerate(guests, 1):
+            await guest_booked(desk, number, today + timedelta(days=days[0], minutes=30 * half_hour))
         for day in days:
             found = await slots(desk.connection, (today + timedelta(days=day)).date(), "hall", ANNA)
             assert found is not None
-            for slot in found.ranges[0].lanes[0].slots:
-                if not slot.free:
-                    continue
-                expected = {
-                    one for one in [*CLASSES, "cannon"] if granted(ANNA, one, slot.starts_at, slot.ends_at, files[ANNA])
-                }
+            free = [slot for slot in found.ranges[0].lanes[0].slots if slot.free]
+            for slot, taken in zip(free, await supervised_in(desk.connection, free), strict=True):
+                check = reactions.Check(Shooter(tuple(files[ANNA]), age), rules, taken)
+                expected = {one for one in [*CLASSES, "cannon"] if granted(one, slot, check)}
                 assert set(slot.own_weapon_classes) == expected, slot
                 assert {one.weapon_class for one in slot.not_possible} == {*CLASSES, "cannon"} - expected
     finally:

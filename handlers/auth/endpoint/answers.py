@@ -103,6 +103,28 @@ class Export(BaseModel):
     logins: list[OpenLogin]
 
 
+class RefusedOnTrial(BaseModel):
+    """A booking that the rules on trial would refuse, and why."""
+
+    booking: UUID
+    person: UUID
+    weapon_class: str
+    starts_at: datetime
+    ends_at: datetime
+    rule: str
+    reason: str
+
+
+class RulesTrial(BaseModel):
+    """What the rules on trial would refuse of what is booked until then: how many, and the first of them."""
+
+    until: datetime
+    tried: int
+    refused: int
+    complete: bool
+    first: list[RefusedOnTrial]
+
+
 class DeviceSecret(BaseModel):
     """A target's secret, told this once."""
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import date
 from ipaddress import ip_address
 from typing import Annotated
 from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, StringConstraints
 
-from bus.fields import Code, Moment
+from bus.fields import EARLIEST, LATEST, Code, Moment
 from handlers.auth.events import PublicKey
+from handlers.auth.rule_set import RuleSet
 
 
 def _printable(text: str) -> str:
@@ -38,6 +40,7 @@ Login = Annotated[
     AfterValidator(_one_word),
 ]
 Address = Annotated[str, StringConstraints(max_length=45), AfterValidator(_address)]
+Day = Annotated[date, Field(ge=EARLIEST.date(), le=LATEST.date())]
 Password = Annotated[SecretStr, Field(max_length=1024)]
 Secret = Annotated[SecretStr, Field(min_length=1, max_length=256)]
 
@@ -104,13 +107,19 @@ class FullProof(PasswordProof):
 
 
 class LicenceEntry(Body):
-    """What stands on a licence."""
+    """What stands on a licence; days are those of the range's time zone, and the last one counts wholly."""
 
     category: Code
     number: Line
     authority: Line
-    valid_from: Moment
-    valid_until: Moment
+    valid_from: Moment | Day
+    valid_until: Moment | Day
+
+
+class RulesOnTrial(Body):
+    """A version of the rules that is to be tried before it is published."""
+
+    rule_set: RuleSet
 
 
 class DeviceEntry(Body):

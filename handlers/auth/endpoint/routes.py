@@ -8,7 +8,7 @@ from aiohttp import web
 from pydantic import BaseModel
 
 from bus.tokens import DeviceClaims, UserClaims
-from handlers.auth import devices, enrolment, erasure, own_logins, people, recording, second_factor, sessions
+from handlers.auth import devices, enrolment, erasure, own_logins, people, recording, second_factor, sessions, trying
 from handlers.auth.desk import Desk
 from handlers.auth.endpoint import answers, bodies
 from handlers.auth.endpoint.reading import body_of, caller_of, id_in_path, owner_of
@@ -133,6 +133,30 @@ async def record_licence(request: web.Request) -> web.Response:
     return _answer(answers.RecordedLicence(licence=licence), 201)
 
 
+async def try_rules(request: web.Request) -> web.Response:
+    desk = request.app[DESK]
+    caller = await caller_of(request, desk)
+    body = await body_of(request, bodies.RulesOnTrial)
+    trial = await trying.try_rules(desk, caller, body.rule_set)
+    first = [
+        answers.RefusedOnTrial(
+            booking=one.booked.booking,
+            person=one.booked.person,
+            weapon_class=one.booked.weapon_class,
+            starts_at=one.booked.starts_at,
+            ends_at=one.booked.ends_at,
+            rule=one.refused.rule,
+            reason=one.refused.reason,
+        )
+        for one in trial.first
+    ]
+    return _answer(
+        answers.RulesTrial(
+            until=trial.until, tried=trial.tried, refused=trial.refused, complete=trial.complete, first=first
+        )
+    )
+
+
 async def register_device(request: web.Request) -> web.Response:
     desk = request.app[DESK]
     caller = await caller_of(request, desk)
@@ -180,6 +204,7 @@ ROUTES: Final = (
     web.post("/sessions", log_in),
     web.post("/sessions/refresh", refresh),
     web.post("/sessions/logout", log_out),
+    web.post("/rules/trial", try_rules),
     web.post("/devices", register_device),
     web.post("/devices/token", admit_device),
     web.post("/service-tokens", admit_service),

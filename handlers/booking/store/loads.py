@@ -153,7 +153,7 @@ async def load_wish(connection: Connection, asked: BookSession) -> Wish:
 
 
 async def load_not_entitled(connection: Connection, asked: BookSession) -> frozenset[UUID]:
-    """Who of the participants has no licence, as far as auth has told, for all of that time."""
+    """Who of the participants has no licence, as far as auth has told, for all of that time; no guest brings others."""
     if not asked.participants or asked.ends_at <= asked.starts_at:
         return frozenset()
     rows = await connection.fetch(
@@ -162,7 +162,7 @@ async def load_not_entitled(connection: Connection, asked: BookSession) -> froze
         FROM unnest($1::uuid[]) AS p (person)
         WHERE NOT coalesce((
             SELECT range_agg(e.during) @> tstzrange($3, $4) FROM known_entitlement AS e
-            WHERE e.person = p.person AND e.weapon_class = $2), false)
+            WHERE e.person = p.person AND e.weapon_class = $2 AND e.supervised_at_most = 0), false)
         """,
         asked.participants,
         asked.weapon_class,

@@ -70,15 +70,17 @@ async def put_entitlements(connection: Connection, event: EntitlementsPublished)
     """An entitlement to no time at all is none."""
     await connection.execute(
         """
-        INSERT INTO known_entitlement (person, weapon_class, during, expiry_foreseen)
-        SELECT DISTINCT $1::uuid, e.weapon_class, tstzrange(e.valid_from, e.valid_until), false
-        FROM unnest($2::text[], $3::timestamptz[], $4::timestamptz[]) AS e (weapon_class, valid_from, valid_until)
+        INSERT INTO known_entitlement (person, weapon_class, during, expiry_foreseen, supervised_at_most)
+        SELECT DISTINCT $1::uuid, e.weapon_class, tstzrange(e.valid_from, e.valid_until), false, e.at_most
+        FROM unnest($2::text[], $3::timestamptz[], $4::timestamptz[], $5::integer[])
+            AS e (weapon_class, valid_from, valid_until, at_most)
         WHERE e.valid_from < e.valid_until
         """,
         event.person,
         [entitlement.weapon_class for entitlement in event.entitlements],
         [entitlement.valid_from for entitlement in event.entitlements],
         [entitlement.valid_until for entitlement in event.entitlements],
+        [entitlement.supervised_at_most or 0 for entitlement in event.entitlements],
     )
 
 
@@ -122,20 +124,21 @@ async def weapon_type_added(connection: Connection, event: WeaponTypeAdded) -> N
 
 
 async def licence_validated(connection: Connection, event: LicenceValidated) -> None:
-    await put_agreement(connection, event.booking, "auth")
+    await put_agreement(connection, event.booking, "auth", supervised=event.supervised)
 
 
 async def weapon_reserved(connection: Connection, event: WeaponReserved) -> None:
     await put_agreement(connection, event.booking, "armory")
 
 
-async def put_agreement(connection: Connection, booking: UUID, service: str) -> None:
+async def put_agreement(connection: Connection, booking: UUID, service: str, *, supervised: bool = False) -> None:
     await connection.execute(
         """
-        INSERT INTO known_agreement (booking, service) VALUES ($1, $2) ON CONFLICT DO NOTHING
+        INSERT INTO known_agreement (booking, service, supervised) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING
         """,
         booking,
         service,
+        supervised,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
@@ -20,6 +20,8 @@ TOO_LATE: Final = "Sessions do not begin so shortly before closing."
 ELSEWHERE: Final = "The shooter is booked at this time."
 NOT_ENTITLED: Final = "No confirmed licence allows this class at this time."
 NOT_FIRED: Final = "Their calibre is not fired on this lane."
+NO_SUPERVISION: Final = "Under supervision, all places are taken at this time."
+FREELY: Final = 0
 NONE_LEFT: Final = "All of these are booked at this time."
 
 
@@ -95,6 +97,10 @@ class Stocked(NamedTuple):
     calibre: str | None = None
 
 
+Entitled = Mapping[str, Mapping[int, Sequence[Span]]]
+"""When each class may be shot, in order: freely under 0, else under supervision by so many at a time."""
+
+
 @dataclass(frozen=True, slots=True)
 class Situation:
     """All that the offers of a day follow from; the entitlements of a class are in order."""
@@ -102,9 +108,10 @@ class Situation:
     now: datetime
     taken: Sequence[Taken]
     units_taken: Sequence[TakenUnit]
-    entitled: Mapping[str, Sequence[Span]]
+    entitled: Entitled
     stock: Sequence[Stocked]
     closures: Sequence[Closure] = ()
+    supervised: Sequence[Span] = ()  # when shooters are booked under supervision
 
 
 class Offers:
@@ -181,12 +188,27 @@ class Offers:
             not_possible=(),
         )
 
+    def _may(self, weapon_class: str, slot: Span) -> bool:
+        """As auth would decide."""
+        most = [at_most for at_most, spans in self._kinds(weapon_class) if is_open(spans, slot)]
+        return bool(most) and (FREELY in most or self._supervised_in(slot) < max(most))
+
+    def _not_allowed(self, weapon_class: str, slot: Span) -> str:
+        covered = any(is_open(spans, slot) for _, spans in self._kinds(weapon_class))
+        return NO_SUPERVISION if covered else NOT_ENTITLED
+
+    def _kinds(self, weapon_class: str) -> Iterable[tuple[int, Sequence[Span]]]:
+        return self._situation.entitled.get(weapon_class, {}).items()
+
+    def _supervised_in(self, slot: Span) -> int:
+        return sum(one.starts_at < slot.ends_at and slot.starts_at < one.ends_at for one in self._situation.supervised)
+
     def _choice(self, weapon_classes: tuple[str, ...], calibres: tuple[str, ...], n: int) -> SlotView:
         slot = self._slots[n]
-        allowed = [one for one in weapon_classes if is_open(self._situation.entitled.get(one, ()), slot)]
+        allowed = [one for one in weapon_classes if self._may(one, slot)]
         offers: list[WeaponOffer] = []
         refused = [
-            NoOffer(weapon_class=one, weapon_type=None, why=NOT_ENTITLED)
+            NoOffer(weapon_class=one, weapon_type=None, why=self._not_allowed(one, slot))
             for one in weapon_classes
             if one not in allowed
         ]

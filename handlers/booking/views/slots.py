@@ -11,7 +11,17 @@ from bus.connection import Connection
 from bus.fields import LATEST
 from handlers.booking.model.hours import Span, closing_after, open_spans_around, slots_of
 from handlers.booking.views.lanes import LaneView, RangeView, lanes, ranges
-from handlers.booking.views.offers import Closure, Offers, Rules, Situation, SlotView, Stocked, Taken, TakenUnit
+from handlers.booking.views.offers import (
+    Closure,
+    Entitled,
+    Offers,
+    Rules,
+    Situation,
+    SlotView,
+    Stocked,
+    Taken,
+    TakenUnit,
+)
 from handlers.booking.views.view import View
 
 _DAY = timedelta(days=1)
@@ -112,6 +122,7 @@ async def situation_of(connection: Connection, day: date, person: UUID, now: dat
         taken=await _taken(connection, anywhere, person),
         units_taken=await _units_taken(connection, anywhere, now),
         entitled=await _entitled(connection, person),
+        supervised=await _supervised(connection, anywhere),
         stock=await _stock(connection),
         closures=await _closures(connection, anywhere),
     )
@@ -180,20 +191,34 @@ async def _units_taken(connection: Connection, within: Span, now: datetime) -> l
     return [TakenUnit(row["weapon_type"], Span(row["starts_at"], row["ends_at"])) for row in rows]
 
 
-async def _entitled(connection: Connection, person: UUID) -> dict[str, list[Span]]:
+async def _entitled(connection: Connection, person: UUID) -> Entitled:
     rows = await connection.fetch(
         """
-        SELECT weapon_class, lower(during) AS valid_from, upper(during) AS valid_until
+        SELECT weapon_class, supervised_at_most, lower(during) AS valid_from, upper(during) AS valid_until
         FROM booking.entitlements
         WHERE person = $1
         ORDER BY during
         """,
         person,
     )
-    entitled: defaultdict[str, list[Span]] = defaultdict(list)
+    entitled: defaultdict[str, defaultdict[int, list[Span]]] = defaultdict(lambda: defaultdict(list))
     for row in rows:
-        entitled[row["weapon_class"]].append(Span(row["valid_from"], row["valid_until"]))
+        span = Span(row["valid_from"], row["valid_until"])
+        entitled[row["weapon_class"]][row["supervised_at_most"]].append(span)
     return entitled
+
+
+async def _supervised(connection: Connection, within: Span) -> list[Span]:
+    rows = await connection.fetch(
+        """
+        SELECT lower(during) AS starts_at, upper(during) AS ends_at
+        FROM booking.supervised
+        WHERE during && tstzrange($1, $2)
+        """,
+        within.starts_at,
+        within.ends_at,
+    )
+    return [Span(row["starts_at"], row["ends_at"]) for row in rows]
 
 
 async def _notices(connection: Connection, person: UUID) -> tuple[str, ...]:

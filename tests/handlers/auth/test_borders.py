@@ -6,7 +6,7 @@ from handlers.auth.service import KEPT_TABLES, service
 from tests.handlers.auth.counter import Counter
 
 OTHERS = ("booking", "armory", "payment", "stats", "gateway", "analyst", "operator")
-DERIVED = {"person", "licence", "entitlement", "device"}
+DERIVED = {"person", "licence", "entitlement", "device", "rule_set", "known_booking"}
 
 
 async def test_every_table_is_kept_or_follows_from_events(counter: Counter) -> None:
@@ -57,5 +57,13 @@ async def test_auth_itself_cannot_undo_what_is_for_ever(counter: Counter, statem
 
 
 def test_auth_says_what_it_decides_and_what_its_endpoint_appends() -> None:
-    assert set(service().applies) <= set(service().says)
+    own = {event for event in service().applies if event.name.startswith("auth.")}
+    assert own <= set(service().says)
+    assert {event.name for event in service().projects} == {
+        "booking.lane-held",
+        "booking.booking-rejected",
+        "booking.booking-cancelled",
+        "booking.no-show-released",
+        "booking.session-finished",
+    }
     assert all(name.startswith("auth.") for name in service().may_append)

@@ -135,6 +135,7 @@ NEEDS_A_TOKEN = [
     ("GET", "/people/{person}/sessions"),
     ("DELETE", "/people/{person}/sessions"),
     ("DELETE", "/people/{person}/sessions/{session}"),
+    ("POST", "/rules/trial"),
     ("POST", "/devices"),
 ]
 

@@ -153,7 +153,9 @@ NO_LICENCES: list[tuple[dict[str, object], int, str]] = [
     ({"category": "fishing"}, 422, "category-unknown"),
     ({"category": "Small Bore"}, 422, "invalid-request"),
     ({"valid_from": "2026-06-01T00:00:00"}, 422, "invalid-request"),
-    ({"valid_from": "2026-06-01"}, 422, "invalid-request"),
+    ({"valid_from": "2026-06-31"}, 422, "invalid-request"),
+    ({"valid_from": "1899-06-01"}, 422, "invalid-request"),
+    ({"valid_from": "2027-06-01"}, 422, "validity-empty"),
     ({"valid_from": 1_780_000_000}, 422, "invalid-request"),
     ({"valid_until": "9999-01-01T00:00:00Z"}, 422, "invalid-request"),
     ({"number": ""}, 422, "invalid-request"),
@@ -222,5 +224,10 @@ async def test_the_tables_are_what_the_log_says(counter: Counter) -> None:
     for lane in ("lane-1", "lane-2"):
         await counter.post("/devices", {"device": "target-1", "lane": lane}, token)
     compared = await verify(counter.database.url("postgres"), service(), lambda _: None)
-    assert {one.table: one.rows for one in compared} == {"device": 1, "entitlement": 3, "licence": 2, "person": 2}
+    assert {one.table: one.rows for one in compared if one.rows} == {
+        "device": 1,
+        "entitlement": 3,
+        "licence": 2,
+        "person": 2,
+    }
     assert [one.table for one in compared if not one.same] == []

@@ -32,8 +32,10 @@ from handlers.auth.events import (
     RolesAssigned,
     TokensRevoked,
 )
-from handlers.auth.model import LicenceFile, RoleBook, Standing
-from handlers.auth.rules import Licence, LicenceState
+from handlers.auth.model import LicenceFile, OwnFile, RoleBook, Standing
+from handlers.auth.reactions import Check
+from handlers.auth.rule_sets import GENERIC
+from handlers.auth.rules import Licence, LicenceState, Shooter
 from handlers.booking.events import LaneHeld, Terms
 from tests.handlers.scenario import given
 
@@ -126,10 +128,12 @@ def test_a_revoked_licence_stays_revoked(decide: object, message: object) -> Non
 def test_what_ends_within_a_month_is_told_and_the_next_end_is_awaited() -> None:
     soon, later = replace(CONFIRMED, category="pneumatic"), replace(CONFIRMED, licence=OTHER, valid_until=JULY + DAY)
     at = JULY - 30 * DAY
-    given((soon, later), at=at).when(model.foresee_expiry, FORESEE).then(foreseen(JULY + DAY))
+    given(OwnFile(Shooter((soon, later)), GENERIC), at=at).when(model.foresee_expiry, FORESEE).then(
+        foreseen(JULY + DAY)
+    )
     later = replace(later, category="centrefire", valid_from=JULY - DAY, valid_until=JULY + 90 * DAY)
     soon = replace(soon, category="smallbore", valid_until=JULY - 2 * DAY)
-    given((soon, later), at=at).when(model.foresee_expiry, FORESEE).then(
+    given(OwnFile(Shooter((soon, later)), GENERIC), at=at).when(model.foresee_expiry, FORESEE).then(
         ExpiryForeseen(
             person=ANNA,
             endings=tuple(Ending(weapon_class=one, valid_until=JULY - 2 * DAY) for one in ("air", "smallbore")),
@@ -143,13 +147,15 @@ def test_what_ends_within_a_month_is_told_and_the_next_end_is_awaited() -> None:
     [(JULY - 30 * DAY - DAY / 1440, False), (JULY - 30 * DAY, True), (JULY - DAY / 1440, True), (JULY, False)],
 )
 def test_an_end_is_foreseen_from_thirty_days_before_it_until_it_comes(at: datetime, told: bool) -> None:  # noqa: FBT001
-    decided = given((CONFIRMED,), at=at).when(model.foresee_expiry, FORESEE)
+    decided = given(OwnFile(Shooter((CONFIRMED,)), GENERIC), at=at).when(model.foresee_expiry, FORESEE)
     assert any(isinstance(one, ExpiryForeseen) for one in decided.effects) is told
 
 
 def test_a_renewal_makes_the_old_end_no_news() -> None:
     renewal = replace(CONFIRMED, licence=OTHER, valid_from=JULY, valid_until=JULY + 365 * DAY)
-    given((CONFIRMED, renewal), at=JULY - DAY).when(model.foresee_expiry, FORESEE).then(foreseen(JULY + 365 * DAY))
+    given(OwnFile(Shooter((CONFIRMED, renewal)), GENERIC), at=JULY - DAY).when(model.foresee_expiry, FORESEE).then(
+        foreseen(JULY + 365 * DAY)
+    )
 
 
 def test_what_is_published_counts_the_other_licences_too() -> None:
@@ -286,18 +292,27 @@ HELD = LaneHeld(booking=UUID(int=50), terms=TERMS, held_until=JUNE, no_show_at=J
 
 
 def test_a_held_lane_is_validated_by_a_licence_that_covers_it() -> None:
-    given((CONFIRMED,)).when(reactions.check_licence, HELD).then(
-        LicenceValidated(booking=HELD.booking, terms=TERMS, rule_set="generic", rule_version=1)
+    given(Check(Shooter((CONFIRMED,)), GENERIC)).when(reactions.check_licence, HELD).then(
+        LicenceValidated(
+            booking=HELD.booking,
+            terms=TERMS,
+            rule_set="generic",
+            rule_version=1,
+            reason="A confirmed licence covers the whole time.",
+            inputs=(f"licence:{NUMBER}",),
+        )
     )
 
 
 def test_a_held_lane_is_refused_in_words() -> None:
-    given((RECORDED,)).when(reactions.check_licence, HELD).then(
+    given(Check(Shooter((RECORDED,)), GENERIC)).when(reactions.check_licence, HELD).then(
         LicenceRefused(
             booking=HELD.booking,
             terms=TERMS,
             rule="licence-not-confirmed",
             rule_version=1,
             reason="Your licence for weapons of class smallbore has not been confirmed by the range's staff yet.",
+            rule_set="generic",
+            inputs=(f"licence:{NUMBER}",),
         )
     )

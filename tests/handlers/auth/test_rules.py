@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from bus.errors import Rejected
 from handlers.auth.events import Entitlement
+from handlers.auth.rule_sets import GENERIC
 from handlers.auth.rules import (
-    GENERIC,
     Licence,
     LicenceExpired,
     LicenceExpiresTooSoon,
@@ -19,11 +19,14 @@ from handlers.auth.rules import (
     LicenceNotYetValid,
     LicenceState,
     NoLicence,
+    Shooter,
     WeaponClassUnknown,
     WrongCategory,
-    entitlements,
     known_categories,
     refusal,
+)
+from handlers.auth.rules import (
+    entitlements as granted_to,
 )
 
 JUNE = datetime(2026, 6, 1, tzinfo=UTC)
@@ -52,9 +55,13 @@ def spans(draw: st.DrawFn) -> tuple[datetime, datetime]:
     return begin, end
 
 
+def entitlements(licences: Sequence[Licence]) -> tuple[Entitlement, ...]:
+    return granted_to(Shooter(tuple(licences)), GENERIC)
+
+
 LICENCES = st.builds(
     lambda category, span, state: licence(category, span[0], span[1], state),
-    st.sampled_from([*known_categories(), "fishing"]),
+    st.sampled_from([*known_categories(GENERIC), "fishing"]),
     spans(),
     st.sampled_from(LicenceState),
 )
@@ -159,7 +166,7 @@ def test_validity_ends_to_the_microsecond(begin: datetime, end: datetime, refuse
     ],
 )
 def test_which_licence_is_for_which_class(weapon_class: str, categories: set[str]) -> None:
-    entitling = {one for one in known_categories() if refusal([licence(one)], weapon_class, JUNE, JULY) is None}
+    entitling = {one for one in known_categories(GENERIC) if refusal([licence(one)], weapon_class, JUNE, JULY) is None}
     assert entitling == categories
 
 
