@@ -2110,6 +2110,37 @@ CREATE TABLE armory.explanation (
     PRIMARY KEY (booking, number)
 );
 
+-- What was scanned in the armoury against the register, and what did not agree; the ids of unknown weapons, too.
+CREATE TABLE armory.stock_audit (
+    audit      uuid        PRIMARY KEY,
+    location   text,
+    expected   integer     NOT NULL CHECK (expected >= 0),
+    scanned    integer     NOT NULL CHECK (scanned >= 0),
+    audited_by uuid        NOT NULL,
+    audited_at timestamptz NOT NULL
+);
+CREATE TABLE armory.audit_finding (
+    audit      uuid NOT NULL REFERENCES armory.stock_audit,
+    weapon     uuid NOT NULL,
+    found      text NOT NULL CHECK (found IN ('missing', 'unexpected', 'misplaced')),
+    registered text NOT NULL,
+    place      text,
+    PRIMARY KEY (audit, weapon)
+);
+
+-- What should not have happened. In codes: words about people do not belong here.
+CREATE TABLE armory.incident (
+    incident    uuid        PRIMARY KEY,
+    kind        text        NOT NULL,
+    range       text        NOT NULL,
+    lane        text,
+    booking     uuid,
+    weapon      uuid,
+    happened_at timestamptz NOT NULL,
+    reported_by uuid        NOT NULL,
+    reported_at timestamptz NOT NULL
+);
+
 CREATE VIEW armory.ammunition_stock AS
     SELECT l.calibre, l.rounds, l.lot, l.expires_at, l.recalled,
            l.recalled IS NULL AND coalesce(l.expires_at > now(), true) AS issuable
@@ -2204,6 +2235,16 @@ CREATE VIEW armory.lanes AS
 CREATE VIEW armory.entitlements AS
     SELECT e.person, e.weapon_class, e.during FROM armory.known_entitlement AS e;
 
+CREATE VIEW armory.stock_audits AS
+    SELECT a.audit, a.location, a.expected, a.scanned, a.audited_by, a.audited_at FROM armory.stock_audit AS a;
+
+CREATE VIEW armory.audit_findings AS
+    SELECT f.audit, f.weapon, f.found, f.registered, f.place FROM armory.audit_finding AS f;
+
+CREATE VIEW armory.incidents AS
+    SELECT i.incident, i.kind, i.range, i.lane, i.booking, i.weapon, i.happened_at, i.reported_by, i.reported_at
+    FROM armory.incident AS i;
+
 CREATE VIEW armory.handovers AS
     SELECT h.weapon, h.entry, h.kind, h.booking, h.from_person, h.to_person, h.rounds, h.at, h.corrects, h.reason,
            CASE WHEN h.corrects IS NOT NULL THEN CASE h.kind WHEN 'issue' THEN h.from_person ELSE h.to_person END END
@@ -2221,11 +2262,13 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON
     armory.known_lane, armory.known_score, armory.known_hours, armory.known_entitlement,
     armory.reckoning
 TO firingline_armory;
-GRANT SELECT, INSERT ON armory.handover, armory.service, armory.day_closing, armory.explanation TO firingline_armory;
+GRANT SELECT, INSERT ON armory.handover, armory.service, armory.day_closing, armory.explanation,
+    armory.stock_audit, armory.audit_finding, armory.incident
+TO firingline_armory;
 GRANT SELECT ON
     armory.weapon_types, armory.weapons, armory.ammunition_stock, armory.reservations, armory.handovers, armory.loans,
     armory.reservations_beyond_stock, armory.services, armory.cartridges, armory.explanations, armory.issued_lots,
-    armory.lanes, armory.entitlements
+    armory.lanes, armory.entitlements, armory.stock_audits, armory.audit_findings, armory.incidents
 TO firingline_gateway;
 
 -- Payment -----------------------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ from gateway.showing import Listing, shows
 from gateway.telling import Tells
 from handlers.armory import commands as armory
 from handlers.armory.views import ammunition as ammunition_views
+from handlers.armory.views import audits as audits_views
 from handlers.armory.views import compatibility as compatibility_views
 from handlers.armory.views import custody as custody_views
 from handlers.armory.views import services as services_views
@@ -237,6 +238,19 @@ ARMOURY: Final = (
     shows(
         "/v1/reservations-beyond-stock", read.reservations_beyond_stock,
         Listing[weapons_views.ReservationBeyondStock], only("armourer", "admin"), of="armory",
+    ),
+    asks(
+        "POST", "/v1/stock-audits", armory.AuditStock, only("armourer", "admin"), makes="audit",
+        result="/v1/stock-audits/{audit}",
+    ),
+    shows("/v1/stock-audits/{audit}", read.audit, audits_views.AuditView, only("armourer", "admin"), of="armory"),
+    asks(
+        "POST", "/v1/incidents", armory.ReportIncident, only("armourer", "instructor", "admin"), makes="incident",
+        result="/v1/incidents",
+    ),
+    shows(
+        "/v1/incidents", read.incidents, Listing[audits_views.IncidentView], only("armourer", "instructor", "admin"),
+        of="armory",
     ),
     asks("POST", "/v1/ranges/{range}/close-day", armory.CloseDay, only("armourer", "instructor", "admin")),
     shows(

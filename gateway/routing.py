@@ -28,6 +28,7 @@ PATH_PARAMETERS: Final[Mapping[str, TypeAdapter[Any]]] = {
     "session": _ID,
     "command": _ID,
     "report": _ID,
+    "audit": _ID,
     "closure": _ID,
     "entry": _ID,
     "series": _ID,

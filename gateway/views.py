@@ -13,6 +13,7 @@ from bus.fields import Code, Text
 from gateway.queries import MOST_ITEMS, Day, History, Limit, Moment, Period, Query, Skip
 from gateway.showing import Listing, Look
 from handlers.armory.views import ammunition as ammunition_views
+from handlers.armory.views import audits as audits_views
 from handlers.armory.views import compatibility as compatibility_views
 from handlers.armory.views import custody as custody_views
 from handlers.armory.views import services as services_views
@@ -285,6 +286,16 @@ async def services(look: Look[Query]) -> Listing[services_views.Service]:
 async def reservations_beyond_stock(look: Look[Query]) -> Listing[weapons_views.ReservationBeyondStock]:
     """List the reservations that the units fit for use may not suffice for, the next first."""
     return Listing(items=tuple(await weapons_views.reservations_beyond_stock(look.connection, most=MOST_ITEMS)))
+
+
+async def audit(look: Look[Query]) -> audits_views.AuditView | None:
+    """Show a stock audit, and which weapons were missing, unexpected or misplaced."""
+    return await audits_views.audit(look.connection, look.path["audit"])
+
+
+async def incidents(look: Look[Query]) -> Listing[audits_views.IncidentView]:
+    """List the last incidents, the latest first."""
+    return Listing(items=tuple(await audits_views.incidents(look.connection, most=MOST_ITEMS)))
 
 
 async def ammunition(look: Look[Query]) -> Listing[ammunition_views.AmmunitionView]:

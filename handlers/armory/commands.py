@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from bus.fields import Code, Moment, Rounds, Text
 from bus.message import Command
@@ -14,6 +14,7 @@ from handlers.armory.events import (
     Condition,
     Correction,
     Explanation,
+    Incident,
     Loss,
     Lot,
     QuarantineReason,
@@ -216,6 +217,35 @@ class FindServiceDue(Command, name="armory.find-service-due", stream="weapon:{we
     """See whether the time for a weapon's service is over."""
 
     weapon: UUID
+
+
+class Scan(BaseModel):
+    """A weapon that was seen in a place."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+    weapon: UUID
+    location: Code
+
+
+class AuditStock(Command, name="armory.audit-stock", stream="stock-audit:{audit}", about="audit"):
+    """Compare what was scanned in the armoury, or in one of its places, with the register."""
+
+    audit: UUID
+    location: Code | None = Field(default=None, description="Left out: the whole armoury.")
+    scans: tuple[Scan, ...] = Field(max_length=500)
+
+
+class ReportIncident(Command, name="armory.report-incident", stream="incident:{incident}", about="incident"):
+    """Report that something happened that should not have; the weapon goes into quarantine."""
+
+    incident: UUID
+    kind: Incident
+    range: Code
+    lane: Code | None = None
+    booking: UUID | None = None
+    weapon: UUID | None = None
+    happened_at: Moment | None = Field(default=None, description="Now, if it is left out.")
 
 
 class CloseDay(Command, name="armory.close-day", stream="day:{range}"):

@@ -342,6 +342,47 @@ class ServiceFellDue(Event, name="armory.service-fell-due", stream="weapon:{weap
     due_at: Moment
 
 
+class Finding(BaseModel):
+    """A weapon that is not where the register has it."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+    weapon: UUID
+    found: Literal["missing", "unexpected", "misplaced"]
+    registered: Text = Field(description="what the register says: its place, or `out`, `lost`, `retired`, `unknown`")
+    place: Code | None = Field(description="where it was scanned")
+
+
+class StockAudited(Event, name="armory.stock-audited", stream="stock-audit:{audit}"):
+    """What lies in the armoury was scanned and compared with the register."""
+
+    audit: UUID
+    location: Code | None = Field(description="none: all places")
+    expected: int
+    scanned: int
+    findings: tuple[Finding, ...]
+    audited_by: UUID
+    audited_at: Moment
+
+
+Incident = Literal["accidental-discharge", "injury", "malfunction", "unsafe-handling", "damage", "near-miss", "other"]
+"""What happened."""
+
+
+class IncidentReported(Event, name="armory.incident-reported", stream="incident:{incident}"):
+    """Something happened that should not have; what was written down about it in words is kept outside the log."""
+
+    incident: UUID
+    kind: Incident
+    range: Code
+    lane: Code | None
+    booking: UUID | None
+    weapon: UUID | None
+    happened_at: Moment
+    reported_by: UUID
+    reported_at: Moment
+
+
 class DayClosed(Event, name="armory.day-closed", stream="day:{range}"):
     """A range's day is over, and every weapon is back."""
 

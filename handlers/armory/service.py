@@ -6,6 +6,7 @@ from bus.service import Hears, Service
 from handlers.armory import commands, events, reactions
 from handlers.armory.model import (
     ammunition,
+    audits,
     closing,
     corrections,
     custody,
@@ -17,6 +18,7 @@ from handlers.armory.model import (
 )
 from handlers.armory.store import ammunition as cartridges
 from handlers.armory.store import applies, bookkeeping, loads, projections, upkeep
+from handlers.armory.store import audits as scans
 from handlers.armory.store import whereabouts as places
 from handlers.auth.events import EntitlementsPublished, LicenceValidated
 from handlers.booking.events import (
@@ -63,6 +65,8 @@ def service() -> Service:
             Hears(commands.CancelServicePlan, bookkeeping.load_bench, planning.cancel_service_plan),
             Hears(commands.PlanServiceAhead, bookkeeping.load_calendar, planning.plan_service_ahead),
             Hears(commands.FindServiceDue, bookkeeping.load_bench, fitness.find_service_due),
+            Hears(commands.AuditStock, scans.load_register, audits.audit_stock),
+            Hears(commands.ReportIncident, scans.load_involved, audits.report_incident),
             Hears(SessionScored, cartridges.load_scored_account, reckoning.reckon),
             Hears(events.WeaponReturned, cartridges.load_account, reckoning.reckon),
             Hears(events.HandoverCorrected, cartridges.load_account, reckoning.reckon),
@@ -99,6 +103,8 @@ def service() -> Service:
             events.WeaponRetired,
             events.WeaponLost,
             events.WeaponRecovered,
+            events.StockAudited,
+            events.IncidentReported,
             events.DayClosed,
         ],
         asks_itself=[commands.PlanServiceAhead, commands.FindServiceDue],
@@ -130,6 +136,8 @@ def service() -> Service:
             events.WeaponRetired: places.weapon_retired,
             events.WeaponLost: places.weapon_lost,
             events.WeaponRecovered: places.weapon_recovered,
+            events.StockAudited: scans.stock_audited,
+            events.IncidentReported: scans.incident_reported,
             events.DayClosed: upkeep.day_closed,
             ShooterCheckedIn: projections.shooter_checked_in,
             BookingRejected: projections.booking_rejected,

@@ -250,6 +250,9 @@ async def test_a_reservation_has_a_beginning_and_an_end(stocked: Hearing, during
 
 
 ELSEWHERE = {
+    "stock_audit",
+    "audit_finding",
+    "incident",
     "service",
     "day_closing",
     "known_lane",
