@@ -37,6 +37,7 @@ from handlers.payment import commands as payment
 from handlers.payment import views as payment_views
 from handlers.stats import commands as stats
 from handlers.stats.views import shooters as shooters_views
+from handlers.stats.views.finals import Final as Final_
 from handlers.stats.views.groups import GroupStatistics
 from handlers.stats.views.progress import Progress
 from handlers.stats.views.reports import ReportView
@@ -315,6 +316,9 @@ RESULTS: Final = (
     asks(
         "POST", "/v1/results/{session}/assignments", stats.AssignShots, only("instructor", "admin"),
         result="/v1/results/{session}",
+    ),
+    shows(
+        "/v1/finals", read.final, Final_, only("instructor", "admin"), query=read.FinalQuery, of="stats", cost=5,
     ),
     shows(
         "/v1/unassigned-shots", read.unassigned_shots, Listing[UnassignedShot], only("instructor", "admin"),

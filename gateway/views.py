@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 from uuid import UUID
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -22,6 +22,7 @@ from handlers.auth import views as auth
 from handlers.booking.views import bookings, lanes, slots
 from handlers.booking.views import waitlist as waiting
 from handlers.payment import views as payment
+from handlers.stats.views import finals as finals_views
 from handlers.stats.views import groups
 from handlers.stats.views import progress as progress_views
 from handlers.stats.views import reports as reports_views
@@ -98,6 +99,18 @@ class ShotsQuery(Query):
 
     skip: Skip = 0
     limit: Limit = MOST_ITEMS
+
+
+_ONE_ID: Final = "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+
+
+class FinalQuery(Query):
+    """Whose final it is."""
+
+    sessions: str = Field(
+        pattern=rf"^{_ONE_ID}(,{_ONE_ID}){{1,{finals_views.MOST_FINALISTS - 1}}}$",
+        description="the finalists' sessions, commas between them",
+    )
 
 
 class UnassignedQuery(History):
@@ -379,6 +392,11 @@ async def shots(look: Look[ShotsQuery]) -> Listing[results_views.ShotResult] | N
         return None
     page = tuple(found[: look.query.limit])
     return Listing(items=page, next=str(look.query.skip + len(page)) if len(found) > len(page) else None)
+
+
+async def final(look: Look[FinalQuery]) -> finals_views.Final | None:
+    """Show how a final stands: stages, ranks, who has left, and who must shoot off a tie."""
+    return await finals_views.final(look.connection, [UUID(one) for one in look.query.sessions.split(",")])
 
 
 async def unassigned_shots(look: Look[UnassignedQuery]) -> Listing[results_views.UnassignedShot]:

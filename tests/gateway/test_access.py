@@ -97,6 +97,7 @@ ONLY = {
     "POST /v1/results/{session}/corrections": "admin instructor",
     "POST /v1/results/{session}/assignments": "admin instructor",
     "GET /v1/unassigned-shots": "admin instructor",
+    "GET /v1/finals": "admin instructor",
     "POST /v1/lanes/{lane}/imports/shotmarker-csv": "admin instructor",
     "POST /v1/lanes/{lane}/imports/shotmarker-tar": "admin instructor",
     "POST /v1/lanes/{lane}/imports/targetscan": "admin instructor",

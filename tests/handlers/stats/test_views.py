@@ -2,7 +2,7 @@ from datetime import timedelta
 from math import hypot, pi
 from uuid import UUID
 
-from handlers.stats.views import groups, progress, results
+from handlers.stats.views import finals, groups, progress, results
 from tests.database import Database
 from tests.handlers.scenario import NOON
 from tests.handlers.stats.making import SHOOTER, Stats, finished, shot, started
@@ -84,6 +84,26 @@ async def test_the_targets_own_score_stands_beside_ours_and_a_difference_is_coun
     assert session.disagreements == 2
     assert session.group is not None
     assert (session.group.shots, session.group.score_tenths) == (5, 4 * 107)
+
+
+async def test_a_final_stands_as_its_sessions_shots_say(database: Database) -> None:
+    connection = await database.connect("stats")
+    stats = Stats(connection)
+    for n, x_um in ((1, 0), (2, 2_000), (3, 9_000)):
+        fired = [shot(k, device=f"target-{n}", lane=f"lane-{n}", at_s=k, x_um=x_um) for k in range(1, 23)]
+        warm_up = shot(30, device=f"target-{n}", lane=f"lane-{n}", at_s=0.5, kind="sighter")
+        await stats.hear(started(n, lane=f"lane-{n}", person=UUID(int=100 + n)), warm_up, *fired)
+    await connection.close()
+    gateway = await database.connect("gateway")
+    found = await finals.final(gateway, [UUID(int=n) for n in (1, 2, 3)])
+    assert await finals.final(gateway, [UUID(int=1), UUID(int=9)]) is None
+    await gateway.close()
+    assert found is not None
+    assert [(one.session.int, one.person.int, one.rank, one.finished) for one in found.standings] == [
+        (1, 101, 1, False), (2, 102, 2, False), (3, 103, 3, True),
+    ]  # fmt: skip
+    assert found.standings[0].stage_totals_tenths == tuple(109 * n for n in (5, 10, 12, 14, 16, 18, 20, 22))
+    assert (found.shoot_off, found.absent) == ((), None)
 
 
 async def test_sessions_are_listed_by_period_and_page(database: Database) -> None:
