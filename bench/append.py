@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
 from typing import Final
 
-from bench.figures import Measured, Size, Tell, in_turns
+from bench.figures import Beside, Measured, Size, Tell, all_in_turns
 from bench.ground import connected, database, registered
 from bench.pgbench import CLIENTS, transactions_per_second
 from handlers.wiring import may_append
@@ -28,12 +30,20 @@ SELECT bus.accept_new(
     '\\x9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08'::bytea, uuidv7(), 'booking.book-session',
     1::smallint, 'booking:' || :booking::bigint, '{BODY}'::jsonb, uuidv7(), 'person:' || :person::int);
 """
+INTO_PLAIN_LOG: Final = f"""\
+INSERT INTO plain.log (topic, partition, schema, producer, id, correlation, at, name, stream, actor, body)
+VALUES ('domain', :partition, 1::smallint, :producer, uuidv7(), uuidv7(), clock_timestamp(), 'booking.book-session',
+        'booking:' || :booking::bigint, 'person:' || :person::int, '{BODY}'::jsonb)"""  # noqa: S608 - the same
 INSERT: Final = f"""\
 {NUMBERS}\
 \\set partition random(0, 63)
-INSERT INTO plain.log (topic, partition, schema, producer, id, correlation, at, name, stream, actor, body)
-VALUES ('domain', :partition, 1::smallint, :producer, uuidv7(), uuidv7(), clock_timestamp(), 'booking.book-session',
-        'booking:' || :booking::bigint, 'person:' || :person::int, '{BODY}'::jsonb);
+{INTO_PLAIN_LOG};
+"""
+INSERT_AND_NOTIFY: Final = f"""\
+{NUMBERS}\
+\\set partition random(0, 63)
+WITH written AS ({INTO_PLAIN_LOG} RETURNING 1)
+SELECT pg_notify('firingline_bench', '') FROM written;
 """  # noqa: S608 - the same
 PLAIN_LOG: Final = """
     CREATE SCHEMA plain;
@@ -58,14 +68,18 @@ WITHOUT_THE_MARK: Final = """
 """
 
 
+NOTIFY: Final = "the INSERT with a NOTIFY in its transaction"
+
+
 async def append(server: Settings, size: Size, tell: Tell) -> Measured:
     """Single commands through bus.accept_new, beside plain INSERTs into a table with the log's columns and indexes."""
     tell("making a database", 0, 1)
     async with database(server, "append") as log:
         async with connected(log.admin_url) as admin:
             await admin.execute(PLAIN_LOG)
-        ours, baseline = await _side_by_side((log, ACCEPT), (log, INSERT), size, tell)
-    return Measured(ours, baseline, {"connections": CLIENTS, "seconds": size.seconds})
+        scripts = [(log, ACCEPT), (log, INSERT), (log, INSERT_AND_NOTIFY)]
+        ours, baseline, notifying = await _side_by_side(scripts, size, tell)
+    return Measured(ours, baseline, _details(size), {NOTIFY: Beside(notifying)})
 
 
 async def append_mark(server: Settings, size: Size, tell: Tell) -> Measured:
@@ -74,15 +88,17 @@ async def append_mark(server: Settings, size: Size, tell: Tell) -> Measured:
     async with database(server, "marked") as marked, database(server, "unmarked") as unmarked:
         async with connected(unmarked.admin_url) as admin:
             await admin.execute(WITHOUT_THE_MARK)
-        ours, baseline = await _side_by_side((marked, ACCEPT), (unmarked, ACCEPT), size, tell)
-    return Measured(ours, baseline, {"connections": CLIENTS, "seconds": size.seconds})
+        ours, baseline = await _side_by_side([(marked, ACCEPT), (unmarked, ACCEPT)], size, tell)
+    return Measured(ours, baseline, _details(size))
 
 
-async def _side_by_side(
-    ours: tuple[Settings, str], baseline: tuple[Settings, str], size: Size, tell: Tell
-) -> tuple[list[float], list[float]]:
-    async def measure(log: Settings, script: str) -> float:
+def _details(size: Size) -> dict[str, float]:
+    return {"connections": CLIENTS, "seconds": size.seconds}
+
+
+async def _side_by_side(scripts: Sequence[tuple[Settings, str]], size: Size, tell: Tell) -> list[list[float]]:
+    async def measure(log: Settings, script: str, _number: int) -> float:
         async with registered(log, "gateway", may_append()["gateway"]) as producer:
             return await transactions_per_second(log.dsn("gateway"), script, size.seconds, {"producer": producer.id})
 
-    return await in_turns(size.rounds, lambda _: measure(*ours), lambda _: measure(*baseline), tell)
+    return await all_in_turns(size.rounds, [partial(measure, *side) for side in scripts], tell)

@@ -7,15 +7,17 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from bench.accepting import accepting
-from bench.append import append, append_mark
+from bench.append import NOTIFY, append, append_mark
+from bench.append_bulk import append_bulk
 from bench.booking import booking
 from bench.cease_fire import cease_fire
 from bench.consume import consume, consume_real
 from bench.figures import Beside, Bound, Measured, Size, Tell
 from bench.ground import connected, ground
-from bench.latency import latency
+from bench.latency import latency, latency_busy, latency_full
 from bench.machine import machine
 from bench.peers import GRAPHILE_WORKER, PGQUEUER
+from bench.replaying import replaying
 from bench.scoring import scoring
 from bench.shots import shots
 from ops.settings import Settings
@@ -37,6 +39,7 @@ class Bench:
     beside: Mapping[str, Bound] = field(default_factory=dict)
 
 
+SOONER: Final = {PGQUEUER: Bound(ratio_at_most=1), GRAPHILE_WORKER: Bound(ratio_at_most=1)}
 BENCHES: Final = {
     "append": Bench(
         append,
@@ -45,6 +48,7 @@ BENCHES: Final = {
         "plain INSERTs of the same columns into a table with the log's indexes",
         Bound(ratio_at_least=0.5),
         slow_bound=Bound(ratio_at_least=0.85),
+        beside={NOTIFY: Bound(ratio_at_least=3)},
     ),
     "append-mark": Bench(
         append_mark,
@@ -52,6 +56,13 @@ BENCHES: Final = {
         "commits/s",
         "the same function with a mark that does nothing",
         Bound(ratio_at_least=0.9),
+    ),
+    "append-bulk": Bench(
+        append_bulk,
+        "events of as many bookings through bus.append, 1,000 a commit on one connection, each with its revision",
+        "events/s",
+        "COPY of the same rows into a table with the log's columns and indexes",
+        Bound(ratio_at_least=0.3),
     ),
     "consume": Bench(
         consume,
@@ -68,19 +79,43 @@ BENCHES: Final = {
         "the same statements, one by one, in a transaction for 1,000, with INSERTs for the events",
         beside={PGQUEUER: Bound(ratio_at_least=3)},
     ),
+    "replay": Bench(
+        replaying,
+        "the whole log by `firingline replay` as NDJSON into a file, from the command's start to its end",
+        "events/s",
+        "COPY of the same columns as CSV into a file",
+        Bound(ratio_at_least=0.3),
+    ),
     "latency": Bench(
         latency,
         "from sending COMMIT to the validated message in the handler of another process, at 100 events/s: p50",
         "ms",
         "NOTIFY inside the transaction, and one SELECT by position in the listener",
-        Bound(ratio_at_most=2.0),
+        Bound(ratio_at_most=1.6),
+        beside=SOONER,
+    ),
+    "latency-1000": Bench(
+        latency_busy,
+        "the same at 1,000 events/s over 16 connections, a commit each: p99",
+        "ms",
+        "the same, which misses events whose transactions ended in another order than they took their positions",
+        Bound(value_at_most=6),
+        beside=SOONER,
+    ),
+    "latency-10000": Bench(
+        latency_full,
+        "the same at 10,000 events/s over 16 connections, ten in a commit: p99",
+        "ms",
+        "the same",
+        Bound(value_at_most=10),
+        beside=SOONER,
     ),
     "http": Bench(
         accepting,
         "POST /v1/bookings accepted by one gateway process, 64 connections: token checked, key kept, durable",
         "commands/s",
         "a bare aiohttp handler that parses the same body and answers",
-        Bound(ratio_at_least=0.3),
+        Bound(ratio_at_least=0.35),
     ),
     "booking": Bench(
         booking,

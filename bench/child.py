@@ -75,6 +75,12 @@ async def child_of(command: Sequence[str], settings: Settings) -> AsyncIterator[
             await process.wait()
 
 
+@asynccontextmanager
+async def lent(running: Child) -> AsyncIterator[Child]:
+    """A child that goes on after the block."""
+    yield running
+
+
 def serve(name: str, do: Serve) -> None:
     """The other end: does what it is asked, one after the other, and ends with the asker, whatever it is doing."""
     configure(name, "error")

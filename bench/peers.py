@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import shutil
 import sys
@@ -16,6 +17,7 @@ from typing import Any, Final
 from bench.child import Child, child_of
 from bench.figures import Beside, Measured, Tell, all_in_turns
 from bench.ground import connected
+from bus.connection import Connection
 from ops.settings import Settings
 
 PGQUEUER: Final = "pgqueuer"
@@ -84,6 +86,23 @@ async def beside_peers(
     measured += [partial(theirs, process) for process in others.running.values()]
     ours, baseline, *figures = await all_in_turns(rounds, measured, tell)
     return Measured(ours, baseline, details, others.beside(figures))
+
+
+def enqueuer(name: str) -> Callable[[Connection, str, Sequence[bytes]], Awaitable[None]]:
+    """How jobs are put into a peer's queue, in the transaction that is open."""
+    if name == GRAPHILE_WORKER:
+        return _add_jobs
+    enqueue: Callable[[Connection, str, Sequence[bytes]], Awaitable[None]]
+    enqueue = importlib.import_module("bench.queueing").enqueue  # which only those have who installed it
+    return enqueue
+
+
+async def _add_jobs(connection: Connection, kind: str, bodies: Sequence[bytes]) -> None:
+    await connection.execute(
+        "SELECT graphile_worker.add_job($1::text, body::json) FROM unnest($2::text[]) AS body",
+        kind,
+        [body.decode() for body in bodies],
+    )
 
 
 def _pgqueuer() -> Peer | str:

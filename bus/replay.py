@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from json.encoder import encode_basestring_ascii as _quoted
 from typing import Final
 from uuid import UUID
 
@@ -118,8 +118,18 @@ async def _before(connection: Connection, moment: datetime, horizon: int) -> int
 
 def as_json(envelope: Envelope, epoch: int) -> str:
     """One message as one JSON object on one line; times are RFC 3339, the body is as it stands in the log."""
-    head = json.dumps(dict(zip(COLUMNS[:-1], _head(envelope, epoch), strict=True)))
-    return f'{head[:-1]}, "body": {envelope.body}}}'
+    # put together by hand, since this is what most of a replay's time goes into
+    cause = "null" if envelope.cause is None else f'"{envelope.cause}"'
+    concludes = "null" if envelope.concludes is None else f'"{envelope.concludes}"'
+    revision = "null" if envelope.revision is None else envelope.revision
+    return (
+        f'{{"epoch": {epoch}, "position": {envelope.position}, "topic": "{envelope.topic}", '
+        f'"name": {_quoted(envelope.name)}, "schema": {envelope.schema}, "stream": {_quoted(envelope.stream)}, '
+        f'"revision": {revision}, "id": "{envelope.id}", "cause": {cause}, '
+        f'"correlation": "{envelope.correlation}", "concludes": {concludes}, '
+        f'"actor": {_quoted(envelope.actor)}, "producer": {envelope.producer}, '
+        f'"at": "{envelope.at.isoformat()}", "body": {envelope.body}}}'
+    )
 
 
 def as_csv(envelope: Envelope, epoch: int) -> str:

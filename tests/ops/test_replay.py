@@ -6,12 +6,15 @@ import io
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from uuid import UUID
 
 import asyncpg
 import pytest
 from click.testing import CliRunner, Result
 
 from bus import replay as replaying
+from bus.message import Envelope
+from bus.replay import COLUMNS, as_json
 from ops import analyst
 from ops.cli import main
 from tests.bus import toy
@@ -142,3 +145,33 @@ async def test_what_was_dropped_is_told(database: Database, admin: asyncpg.Conne
     )
     assert "Up to position 9 not all is there" in (await run(database)).stderr
     assert (await run(database, "--from-position", "10")).stderr == ""
+
+
+@pytest.mark.parametrize("absent", [True, False])
+def test_a_line_is_json_whatever_stands_in_it(*, absent: bool) -> None:
+    envelope = Envelope(
+        position=7,
+        topic="domain",
+        partition=3,
+        schema=1,
+        producer=4,
+        id=UUID(int=1),
+        cause=None if absent else UUID(int=2),
+        correlation=UUID(int=3),
+        concludes=None if absent else UUID(int=4),
+        revision=None if absent else 5,
+        at=datetime(2026, 5, 1, 18, tzinfo=UTC),
+        name="booking.book-session",
+        stream='lane:"1"\\\n\u2028ä',
+        actor="device:\x00",
+        body='{"lane": "1"}',
+    )
+    line = as_json(envelope, 2)
+    told = json.loads(line)
+    assert "\n" not in line
+    assert tuple(told) == COLUMNS
+    assert told.pop("body") == {"lane": "1"}
+    assert told.pop("epoch") == 2
+    for name, found in told.items():
+        said = getattr(envelope, name)
+        assert found == (said if said is None or isinstance(said, int) else getattr(said, "isoformat", said.__str__)())
