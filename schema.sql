@@ -1846,23 +1846,29 @@ LEFT JOIN booking.known_settlement AS s USING (booking);
 -- weapon was handed out if that was earlier; and by whoever has a weapon out, in whatever state the booking is. One
 -- that is out past its end is taken until it comes back. One that is kept for a service is taken for its time.
 CREATE VIEW booking.weapons_taken AS
-SELECT b.weapon_type, b.during, false AS out
+SELECT b.weapon_type, b.during, false AS out, b.taken
 FROM booking.booking AS b
 WHERE b.weapon_type IS NOT NULL AND b.state IN ('held', 'confirmed')
 UNION ALL
-SELECT b.weapon_type, tstzrange(least(lower(b.during), c.issued_at), upper(b.during)), coalesce(c.out, false)
+SELECT b.weapon_type, o.during, o.out, o.during
 FROM booking.booking AS b
 LEFT JOIN LATERAL (
     SELECT min(c.issued_at) AS issued_at, bool_or(c.returned_at IS NULL) AS out
     FROM booking.known_custody AS c WHERE c.booking = b.booking
 ) AS c ON true
+CROSS JOIN LATERAL (
+    SELECT tstzrange(least(lower(b.during), c.issued_at), upper(b.during)) AS during, coalesce(c.out, false) AS out
+) AS o
 WHERE b.weapon_type IS NOT NULL AND b.state IN ('checked-in', 'in-use')
 UNION ALL
-SELECT b.weapon_type, tstzrange(least(lower(b.during), c.issued_at), upper(b.during)), true
+SELECT b.weapon_type, o.during, true, o.during
 FROM booking.known_custody AS c JOIN booking.booking AS b USING (booking)
+CROSS JOIN LATERAL (
+    SELECT tstzrange(least(lower(b.during), c.issued_at), upper(b.during)) AS during
+) AS o
 WHERE c.returned_at IS NULL AND b.weapon_type IS NOT NULL AND b.state NOT IN ('held', 'confirmed', 'checked-in', 'in-use')
 UNION ALL
-SELECT t.weapon_type, a.during, false
+SELECT t.weapon_type, a.during, false, a.during
 FROM booking.known_weapon_type AS t, unnest(t.away) AS a (during);
 
 CREATE VIEW booking.entitlements AS
@@ -1881,6 +1887,13 @@ FROM booking.known_weapon_type AS t LEFT JOIN booking.known_calibre AS c USING (
 CREATE VIEW booking.closures AS
 SELECT c.closure, c.lane, c.during, c.reason FROM booking.closure AS c;
 
+-- What `GET /v1/slots` needs of lanes, without who has them now.
+CREATE VIEW booking.lane_settings AS
+SELECT l.lane, l.range, l.distance_m, l.discipline, l.weapon_classes, l.calibres FROM booking.lane AS l;
+
+CREATE VIEW booking.shooter_times AS
+SELECT s.person, s.during FROM booking.shooter_time AS s;
+
 CREATE VIEW booking.waitlist AS
 SELECT w.entry, w.person, w.range, w.discipline, w.lane, w.starts_at, w.ends_at, w.weapon_class, w.weapon_type, w.rounds,
        w.joined_at, w.state, w.offered_lane, w.offered_taken, w.offered_until, w.booking
@@ -1895,7 +1908,8 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON
 TO firingline_booking;
 GRANT SELECT ON
     booking.ranges, booking.lanes, booking.targets, booking.bookings, booking.entitlements, booking.weapon_types,
-    booking.supervised, booking.weapons_taken, booking.cease_fires, booking.closures, booking.waitlist
+    booking.supervised, booking.weapons_taken, booking.cease_fires, booking.closures, booking.waitlist,
+    booking.lane_settings, booking.shooter_times
 TO firingline_gateway;
 
 -- Armory ------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from json.encoder import encode_basestring
 from typing import Any, Final, Literal
@@ -83,10 +84,18 @@ def position_of(outcome: Outcome) -> str:
     return f"{outcome.epoch}-{outcome.position}"
 
 
-def answer(command: UUID, outcome: Outcome | None, *, result: str | None, creates: bool, waited: bool) -> web.Response:
+def answer(
+    command: UUID,
+    outcome: Outcome | None,
+    *,
+    result: str | None,
+    creates: bool,
+    waited: bool,
+    besides: Mapping[str, Any],
+) -> web.Response:
     """The response to a command's own request; raises the problem if it was rejected or failed."""
     if outcome is not None and outcome.status != "done":
-        raise _problem_of(command, outcome)
+        raise _problem_of(command, outcome, besides)
     status = 202 if outcome is None else 201 if creates else 200
     headers: dict[str, str] = {hdrs.LOCATION: result or links_of(command).command} if outcome is None or creates else {}
     if waited:
@@ -108,8 +117,8 @@ def _json(text: str, status: int, headers: dict[str, str] | None) -> web.Respons
     return web.Response(status=status, body=text.encode(), content_type="application/json", headers=headers)
 
 
-def _problem_of(command: UUID, outcome: Outcome) -> Problem:
-    told: dict[str, Any] = {"command": str(command), "position": position_of(outcome)}
+def _problem_of(command: UUID, outcome: Outcome, besides: Mapping[str, Any]) -> Problem:
+    told: dict[str, Any] = {**besides, "command": str(command), "position": position_of(outcome)}
     if outcome.status == "failed":
         return Problem(COMMAND_FAILED, **told)
     rejection = _rejection(outcome)

@@ -22,6 +22,7 @@ from gateway.problems import TOO_LONG, UNAUTHENTICATED, Problem, again_after
 from gateway.rates import REFUSED_TOKEN_COST
 from gateway.routes import ROUTES
 from gateway.routing import Route, Visit, path_of
+from gateway.slots import LATEST_SETTING, LatestSetting
 
 RETRY_AFTER_S: Final = 1
 
@@ -43,6 +44,7 @@ def make_app(ports: Ports, routes: Sequence[Route] | None = None) -> web.Applica
     app[STREAMS] = Streams()
     app[EVENT_STREAMS] = analysts_streams()
     app[LATEST_BOARD] = LatestBoard()
+    app[LATEST_SETTING] = LatestSetting()
     document = openapi.Document(routes)
     for route in routes:
         handler = document.describes(route, _handler(route, ports))

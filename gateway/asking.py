@@ -17,6 +17,7 @@ from bus.message import Command
 from bus.outcomes import Outcome
 from bus.tasks import unless
 from gateway.access import Access, Caller
+from gateway.alternatives import alternatives_to
 from gateway.answers import CommandStatus, answer
 from gateway.body import Body, parse, read
 from gateway.headers import IDEMPOTENCY_KEY, LONGEST_WAIT_S, PREFER, idempotency_key, wait_s
@@ -53,12 +54,15 @@ class Asks:
         )
         accepted = await self._accept(visit, asked)
         outcome = await self._outcome(visit, accepted, patience_s)
+        refused = outcome is not None and outcome.status == "rejected"
+        besides = await alternatives_to(visit, command, outcome.body["rule"]) if outcome and refused else {}
         return answer(
             accepted.id,
             outcome,
             result=self._result(visit, accepted.id),
             creates=self.makes is not None,
             waited=patience_s is not None,
+            besides=besides,
         )
 
     @property

@@ -16,6 +16,7 @@ from gateway.live import Follows
 from gateway.routing import Route
 from gateway.shots import ShowsTargets, StreamsShots, TakesFile, TakesLines, TakesShots
 from gateway.showing import Listing, shows
+from gateway.slots import ShowsSlots
 from gateway.telling import Tells
 from handlers.armory import commands as armory
 from handlers.armory.views import ammunition as ammunition_views
@@ -31,7 +32,6 @@ from handlers.auth.events import Role
 from handlers.booking import commands as booking
 from handlers.booking.views.bookings import BookingsView, BookingView
 from handlers.booking.views.lanes import CeaseFireView, ClosureView, LaneView, RangeView
-from handlers.booking.views.slots import SlotsView
 from handlers.booking.views.waitlist import WaitlistView
 from handlers.payment import commands as payment
 from handlers.payment import views as payment_views
@@ -154,7 +154,7 @@ BOOKINGS: Final = (
     shows("/v1/lanes/{lane}/closures", read.closures, Listing[ClosureView], ANYBODY, of="booking"),
     Route("GET", "/v1/lanes/{lane}/live", Follows(), own_rows),
     Route("GET", "/v1/board", ShowsBoard(), PUBLIC),
-    shows("/v1/slots", read.free_slots, SlotsView, own_rows, query=read.SlotsQuery, of="booking"),
+    Route("GET", "/v1/slots", ShowsSlots(), own_rows),
     asks(
         "POST", "/v1/bookings", booking.BookSession, own_or(Owner.BODY, *STAFF),
         makes="booking", person="person", result=BOOKING,

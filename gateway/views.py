@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field
 
 from bus.clock import now
 from bus.fields import Code, Text
-from gateway.queries import MOST_ITEMS, Day, History, Limit, Moment, Period, Query, Skip
+from gateway.queries import MOST_ITEMS, History, Limit, Moment, Period, Query, Skip
 from gateway.showing import Listing, Look
 from handlers.armory.views import ammunition as ammunition_views
 from handlers.armory.views import audits as audits_views
@@ -19,7 +19,7 @@ from handlers.armory.views import custody as custody_views
 from handlers.armory.views import services as services_views
 from handlers.armory.views import weapons as weapons_views
 from handlers.auth import views as auth
-from handlers.booking.views import bookings, lanes, slots
+from handlers.booking.views import bookings, lanes
 from handlers.booking.views import waitlist as waiting
 from handlers.payment import views as payment
 from handlers.stats.views import finals as finals_views
@@ -28,14 +28,6 @@ from handlers.stats.views import progress as progress_views
 from handlers.stats.views import reports as reports_views
 from handlers.stats.views import results as results_views
 from handlers.stats.views import shooters as shooters_views
-
-
-class SlotsQuery(Query):
-    """A day, at one range or at all; staff may ask for a shooter."""
-
-    date: Day
-    range: Code | None = None
-    person: UUID | None = Field(default=None, description="For whom; only staff asks for others.")
 
 
 class BookingsQuery(Period):
@@ -207,14 +199,6 @@ async def cease_fires(look: Look[Query]) -> Listing[lanes.CeaseFireView]:
 async def closures(look: Look[Query]) -> Listing[lanes.ClosureView]:
     """List when a lane is closed from now on."""
     return Listing(items=tuple(await lanes.closures(look.connection, look.path["lane"], most=MOST_ITEMS)))
-
-
-async def free_slots(look: Look[SlotsQuery]) -> slots.SlotsView | None:
-    """Show what a shooter can book on a day: free lanes and times, and the weapons that are allowed and there."""
-    person = _person(look, look.query.person)
-    if person is None:
-        return None
-    return await slots.slots(look.connection, look.query.date, look.query.range, person)
 
 
 async def own_bookings(look: Look[BookingsQuery]) -> bookings.BookingsView:

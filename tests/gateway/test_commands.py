@@ -1,9 +1,15 @@
 """Commands over HTTP: into the log, once for each key, and answered by how they ended."""
 
 import asyncio
+from datetime import datetime
 from uuid import UUID
 
+from bus.fields import EARLIEST, LATEST
 from bus.identity import uuid7
+from bus.service import ApplyMany
+from handlers.auth.events import Entitlement, EntitlementsPublished
+from handlers.booking.events import CommandRejected
+from handlers.wiring import SERVICES
 from tests.gateway import examples
 from tests.gateway.gate import Answer, Gate
 
@@ -67,6 +73,44 @@ async def test_a_refused_command_says_who_refused_by_which_rule_and_why(gate: Ga
     status = await gate.get(f"/v1/commands/{about.command}", gate.token(person=anna))
     assert (status.status, status.body["status"]) == (200, "rejected")
     assert status.body["rejection"]["rule"] == "not-entitled"
+
+
+async def test_who_cannot_have_a_time_is_told_what_else_is_free(gate: Gate):
+    anna = uuid7()
+    await gate.say("booking", examples.SET_UP, examples.lane(), examples.lane("lane-2"))
+    entitled = EntitlementsPublished(
+        person=anna,
+        entitlements=(Entitlement(weapon_class="air", valid_from=EARLIEST, valid_until=LATEST),),
+        rule_set="generic",
+        rule_version=1,
+    )
+    await _projected(gate, entitled)
+    await gate.say("booking", examples.held(examples.terms(uuid7())))
+    asking = asyncio.create_task(gate.post(BOOKINGS, examples.WISH, gate.token(person=anna), Prefer="wait=10"))
+    booking = await _asked(gate)
+    refused = CommandRejected(
+        command=booking,
+        asked="booking.book-session",
+        about=f"booking:{booking}",
+        refused_by="booking",
+        rule="slot-taken",
+        rule_version=1,
+        reason="Lane lane-1 is taken.",
+    )
+    await gate.say("booking", refused)
+    answer = await asking
+    assert (answer.status, answer.problem) == (409, "slot-taken")
+    first = answer.body["alternatives"][0]
+    assert (first["lane"], datetime.fromisoformat(first["starts_at"])) == ("lane-2", examples.SOON)
+    assert 1 < len(answer.body["alternatives"]) <= 5
+
+
+async def _projected(gate: Gate, event: EntitlementsPublished) -> None:
+    """What auth told, as booking keeps it."""
+    apply = SERVICES["booking"]().applies[EntitlementsPublished]
+    assert not isinstance(apply, ApplyMany)
+    async with gate.pools["booking"].acquire() as connection:
+        await apply(connection, event)
 
 
 async def test_who_waits_in_vain_is_told_that_it_is_under_way(gate: Gate):

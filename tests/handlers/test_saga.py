@@ -1,5 +1,6 @@
 """The services together: a booking goes through all of them, or leaves nothing behind."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -343,3 +344,27 @@ async def test_who_waits_is_offered_what_is_cancelled_and_books_it(services: AtW
     outcome = await services.ask(AcceptOffer(booking=taken, entry=entry), person(SHOOTER), number=taken)
     assert (outcome.status, outcome.name) == ("done", "booking.booking-confirmed"), outcome
     await same_from_the_log(services)
+
+
+async def test_two_hundred_want_the_last_lane_and_one_gets_it(services: AtWork):
+    await open_the_range(services)
+    rivals, now = [uuid7() for _ in range(200)], datetime.now(UTC)
+    recorded = [
+        LicenceRecorded(
+            person=rival,
+            licence=rival,
+            category="pneumatic",
+            valid_from=now - timedelta(days=30),
+            valid_until=now + timedelta(days=300),
+        )
+        for rival in rivals
+    ]
+    await services.say("auth", *(PersonRegistered(person=rival, roles=("shooter",)) for rival in rivals), *recorded)
+    confirmed = (services.ask(ConfirmLicence(person=rival, licence=rival), person(ADMIN)) for rival in rivals)
+    assert {outcome.status for outcome in await asyncio.gather(*confirmed)} == {"done"}
+    wishes = [wish(uuid7()).model_copy(update={"person": rival, "weapon_type": None}) for rival in rivals]
+    outcomes = await asyncio.gather(*(services.ask(one, person(one.person), number=one.booking) for one in wishes))
+    won = [one for one in outcomes if one.status == "done"]
+    assert len(won) == 1
+    assert {one.body["rule"] for one in outcomes if one.status == "rejected"} == {"slot-taken"}
+    assert len(await services.fetch("SELECT FROM booking.booking")) == 1
