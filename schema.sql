@@ -1254,6 +1254,12 @@ CREATE POLICY own ON bus.circuit USING (session_user = 'firingline_' || split_pa
 CREATE POLICY shown ON bus.pause FOR SELECT TO firingline_gateway, firingline_analyst, firingline_operator USING (true);
 CREATE POLICY shown ON bus.circuit FOR SELECT TO firingline_gateway, firingline_analyst, firingline_operator USING (true);
 
+-- Operators see and move what could not be handled through the gateway, by these columns and no others.
+CREATE POLICY shown ON bus.dead_letter FOR SELECT TO firingline_gateway USING (true);
+CREATE POLICY shown ON bus.parked FOR SELECT TO firingline_gateway USING (true);
+CREATE POLICY moved ON bus.dead_letter FOR UPDATE TO firingline_gateway USING (true);
+CREATE POLICY moved ON bus.parked FOR UPDATE TO firingline_gateway USING (true);
+
 -- What each role may do with the bus. Services append by bus.append alone: nobody has INSERT, UPDATE or DELETE on
 -- the log.
 GRANT SELECT ON bus.outbox, bus.producer, bus.epoch, bus.outcome, bus.progress, bus.migration, bus.lease,
@@ -1306,6 +1312,9 @@ GRANT EXECUTE ON FUNCTION bus.take_lease(text, uuid, interval), bus.release_leas
 GRANT SELECT, INSERT, UPDATE, DELETE ON bus.pause, bus.circuit TO
     firingline_auth, firingline_booking, firingline_armory, firingline_payment, firingline_stats;
 GRANT SELECT ON bus.pause, bus.circuit TO firingline_gateway, firingline_analyst, firingline_operator;
+GRANT SELECT ON bus.dead_letter, bus.parked TO firingline_gateway;
+GRANT UPDATE (state) ON bus.dead_letter TO firingline_gateway;
+GRANT UPDATE (held, attempts, retry_at, give_up) ON bus.parked TO firingline_gateway;
 
 -- Auth --------------------------------------------------------------------------------------------------
 

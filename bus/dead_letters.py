@@ -5,10 +5,10 @@ Each statement sees one service's rows, whichever role's connection it is given:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Final, Literal
 
 from bus.connection import Connection
 from bus.message import Envelope
@@ -48,6 +48,28 @@ class Letter:
     @property
     def waits(self) -> bool:
         return self.state in {"parked", "held", "blocked"}
+
+
+Action = Literal["requeue", "discard"]
+MOVABLE: Final[Mapping[Action, frozenset[State]]] = {
+    "requeue": frozenset({"dead", "held", "parked", "blocked"}),
+    "discard": frozenset({"dead", "requeued", "held"}),
+}
+
+
+def movable(found: Sequence[Letter], action: Action, *, named: bool) -> tuple[list[Letter], list[Letter]]:
+    """Those that an action is for, and those that it leaves alone.
+
+    What was discarded is meant only if it is `named` by its position; a dead command whose sender was told that it
+    failed is not tried again.
+    """
+    states = MOVABLE[action] | ({"discarded"} if named else set())
+    may = [
+        one
+        for one in found
+        if one.state in states and not (action == "requeue" and one.answered is not None and not one.waits)
+    ]
+    return may, [one for one in found if one not in may and one.state != "discarded"]
 
 
 async def find(connection: Connection, consumer: str, wanted: Wanted) -> list[Letter]:

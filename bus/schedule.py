@@ -13,8 +13,8 @@ from bus.outbox import Said
 SEND_AT_ONCE: Final = 200
 LOOK_EVERY_S: Final = 10.0  # the database's clock may have been set, or another worker gone with what it had scheduled
 
-# Both walk the index by time from its beginning, and stop: what is pending for later costs nothing. The limit is no
-# parameter: a plan for any limit would go through all that is pending.
+# Both walk the index by time from its beginning, and stop: what is pending for later costs nothing. Their time
+# is the statement's: clock_timestamp() differs from row to row, and would bound no index.
 NEXT_DUE: Final = """
     SELECT extract(epoch FROM s.due_at - clock_timestamp())::float8
     FROM bus.scheduled AS s

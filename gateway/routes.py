@@ -8,6 +8,7 @@ from gateway import views as read
 from gateway.access import ANYBODY, DEVICE, PUBLIC, Owner, only, own_or
 from gateway.asking import asks
 from gateway.board import ShowsBoard
+from gateway.dead_letters import ListsLetters, MovesLetters, ShowsLetter
 from gateway.downloads import Downloads
 from gateway.events import StreamsEvents
 from gateway.forwarding import Credentials, forwards
@@ -393,9 +394,35 @@ DEVICES: Final = (
     Route("GET", "/v1/targets", ShowsTargets(), only(*STAFF)),
 )  # fmt: skip
 
+OPERATIONS: Final = (
+    Route("GET", "/v1/dead-letters", ListsLetters(), only("admin")),
+    Route("GET", "/v1/dead-letters/{service}/{position}", ShowsLetter(), only("admin")),
+    Route(
+        "POST", "/v1/dead-letters/requeue",
+        MovesLetters("requeue", "Have messages tried again: a dead one once more, a waiting stream from its head."),
+        only("admin"),
+    ),
+    Route(
+        "POST", "/v1/dead-letters/discard",
+        MovesLetters("discard", "Give messages up for good; a held stream goes on behind its head."), only("admin"),
+    ),
+)  # fmt: skip
+
 HEALTH: Final = (
     Route("GET", "/health/live", Live(), PUBLIC, cost=0),
     Route("GET", "/health/ready", Ready(), PUBLIC, cost=0),
 )
 
-ROUTES: Final = (*PEOPLE, *RULES, *BOOKINGS, *ARMOURY, *MONEY, *RESULTS, *REPORTS, *ANALYSTS, *DEVICES, *HEALTH)
+ROUTES: Final = (
+    *PEOPLE,
+    *RULES,
+    *BOOKINGS,
+    *ARMOURY,
+    *MONEY,
+    *RESULTS,
+    *REPORTS,
+    *ANALYSTS,
+    *DEVICES,
+    *OPERATIONS,
+    *HEALTH,
+)

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from string import Formatter
-from typing import Any, ClassVar, Final, NamedTuple, Protocol
+from typing import Annotated, Any, ClassVar, Final, Literal, NamedTuple, Protocol
 from uuid import UUID
 
 from aiohttp import web
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from bus.fields import Code, Currency
 from gateway.access import Access, Caller
@@ -39,6 +39,8 @@ PATH_PARAMETERS: Final[Mapping[str, TypeAdapter[Any]]] = {
     "device": _CODE,
     "currency": TypeAdapter(Currency),
     "asset": _CODE,
+    "service": TypeAdapter(Literal["auth", "booking", "armory", "payment", "stats"]),
+    "position": TypeAdapter(Annotated[int, Field(ge=1, le=2**62)]),
     "problem": _CODE,
 }
 

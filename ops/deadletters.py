@@ -9,7 +9,7 @@ import click
 
 from bus import dead_letters
 from bus.connection import Connection
-from bus.dead_letters import Letter, Wanted
+from bus.dead_letters import Action, Letter, Wanted
 from bus.errors import Refusal
 from ops.database import connected
 from ops.services import SERVICES
@@ -17,6 +17,8 @@ from ops.settings import Settings
 
 POSITIONS_SHOWN: Final = 8
 Work = Callable[[Connection, str, Sequence[Letter]], Awaitable[list[int]]]
+WORK: Final[dict[Action, Work]] = {"requeue": dead_letters.requeue, "discard": dead_letters.discard}
+DONE: Final[dict[Action, str]] = {"requeue": "tried again", "discard": "given up"}
 
 
 def _selecting(command: Callable[..., None]) -> Callable[..., None]:
@@ -95,7 +97,7 @@ def requeue(
     failed is left alone, for a command has one outcome: who still wants it asks again.
     """
     wanted = _must_select(Wanted(tuple(positions), stream, cause), services, everything=everything)
-    _move(services, wanted, dead_letters.requeue, "tried again", {"dead", "held", "parked"}, dry_run=dry_run)
+    _move(services, wanted, "requeue", dry_run=dry_run)
 
 
 @deadletters.command
@@ -116,7 +118,7 @@ def discard(
     The sender of a command is told that it failed.
     """
     wanted = _must_select(Wanted(tuple(positions), stream, cause), services, everything=everything)
-    _move(services, wanted, dead_letters.discard, "given up", {"dead", "requeued", "held"}, dry_run=dry_run)
+    _move(services, wanted, "discard", dry_run=dry_run)
 
 
 def _must_select(wanted: Wanted, services: Sequence[str], *, everything: bool) -> Wanted:
@@ -125,14 +127,11 @@ def _must_select(wanted: Wanted, services: Sequence[str], *, everything: bool) -
     return wanted
 
 
-def _move(services: Sequence[str], wanted: Wanted, work: Work, done: str, movable: set[str], *, dry_run: bool) -> None:
-    """Does a work on what is wanted, and says what came of each."""
-    if wanted.positions:
-        movable = movable | {"discarded"}
+def _move(services: Sequence[str], wanted: Wanted, action: Action, *, dry_run: bool) -> None:
+    """Does an action on what is wanted, and says what came of each."""
     found = asyncio.run(_find(services or SERVICES, wanted))
-    letters = [one for one in found if one.state in movable and not _stays(one, work)]
-    left = [one for one in found if one not in letters and one.state != "discarded"]
-    moved = {(one.consumer, one.position) for one in letters} if dry_run else asyncio.run(_work(letters, work))
+    letters, left = dead_letters.movable(found, action, named=bool(wanted.positions))
+    moved = {(one.consumer, one.position) for one in letters} if dry_run else asyncio.run(_work(letters, WORK[action]))
     for letter in letters:
         if (letter.consumer, letter.position) in moved:
             click.echo(_line(letter))
@@ -140,12 +139,7 @@ def _move(services: Sequence[str], wanted: Wanted, work: Work, done: str, movabl
             left.append(letter)
     for letter in left:
         click.echo(f"left alone: {_line(letter)}")
-    click.echo(f"{len(moved)} {'would be' if dry_run else 'will be'} {done}; {len(left)} left alone.")
-
-
-def _stays(letter: Letter, work: Work) -> bool:
-    """Whether its sender has been told that it failed, so that it cannot be done any more."""
-    return work is dead_letters.requeue and letter.answered is not None and not letter.waits
+    click.echo(f"{len(moved)} {'would be' if dry_run else 'will be'} {DONE[action]}; {len(left)} left alone.")
 
 
 async def _find(services: Sequence[str], wanted: Wanted) -> list[Letter]:

@@ -31,9 +31,15 @@ CODES = {
     "weapon_type": "air-pistol",
     "device": "target-1",
     "currency": "EUR",
+    "service": "booking",
+    "position": "1",
 }
 
 ONLY = {
+    "GET /v1/dead-letters": "admin",
+    "GET /v1/dead-letters/{service}/{position}": "admin",
+    "POST /v1/dead-letters/requeue": "admin",
+    "POST /v1/dead-letters/discard": "admin",
     "PUT /v1/ranges/{range}": "admin",
     "PUT /v1/lanes/{lane}": "admin",
     "POST /v1/lanes/{lane}/closures": "admin",

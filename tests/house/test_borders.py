@@ -27,6 +27,7 @@ LOG = {
     "bus.retention",
     "bus.dropped",
 }
+OPERATED = {"bus.dead_letter", "bus.parked"}  # seen through the gateway, and moved by a few of their columns
 SHOWN = {"bus.pause", "bus.circuit"}  # each service's own rows, for operators to see
 OWN_ROWS = {"bus.parked", "bus.dead_letter", "bus.attempt", "bus.scheduled"} | SHOWN  # each service sees its own alone
 GATE = {"bus.accepted", "bus.device_shots"}
@@ -83,6 +84,8 @@ def may_read(role: str, relation: Relation) -> bool:
         return True
     if relation.name in SHOWN:
         return True
+    if role == "gateway" and relation.name in OPERATED:
+        return True
     return relation.name in (OWN_ROWS if role in SERVICES else GATE if role == "gateway" else ())
 
 
@@ -116,7 +119,8 @@ async def test_no_role_reads_or_writes_what_is_not_its_own(database, relations, 
                 continue
             for pattern in statements:
                 statement = pattern.format(table=relation.name, column=f'"{relation.column}"')
-                if await passes(connection, statement):
+                moves = role == "gateway" and relation.name in OPERATED and statement.startswith("UPDATE")
+                if not moves and await passes(connection, statement):
                     crossed.append(statement)
     assert crossed == []
     await connection.close()
