@@ -156,6 +156,8 @@ class Consumer:
             upto=upto,
             own=desk.own,
         )
+        if batch.messages:
+            desk.delivered((batch.at - batch.messages[0].at).total_seconds())
         for messages in [batch.messages] if desk.membership.partitions == ALL else _cut(batch.messages, STORIES):
             if messages:
                 covered = batch.covered if messages[-1] is batch.messages[-1] else messages[-1].position

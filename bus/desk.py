@@ -17,7 +17,7 @@ from bus.fronts import Front
 from bus.handling import NO_ANSWERS, Answers, Handling
 from bus.membership import Membership, lost_or
 from bus.message import Command, Envelope, Message, Received
-from bus.observing import Observe, unobserved
+from bus.observing import Delivered, Observe, unobserved, untold
 from bus.outbox import Outbox, Said
 from bus.partitions import ALL
 from bus.service import DEFAULT_ATTEMPTS, AfterLastAttempt, Service
@@ -44,6 +44,7 @@ class Desk:
         self.outbox = outbox
         self.ring = ring
         self.observe = observe
+        self.delivered: Delivered = untold
         self.consumer = service.name
         self.handling = Handling(service, outbox)
         self.admission = Admission(service)

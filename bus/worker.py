@@ -20,7 +20,7 @@ from bus.errors import LeaseLost
 from bus.lease import Lease
 from bus.maintenance import Maintenance
 from bus.membership import Membership
-from bus.observing import Observe, unobserved
+from bus.observing import Delivered, Observe, unobserved, untold
 from bus.outbox import Outbox
 from bus.outside import Office, keep_doing
 from bus.partitions import how_many
@@ -59,6 +59,7 @@ class Worker:
         self._trust = trust
         self.outbox = outbox
         self.observe: Observe = unobserved  # whoever wants to be told of each transaction
+        self.delivered: Delivered = untold  # and of each batch
         self.consumers: Sequence[str] = (service.name,)  # for whom the log is kept
         self.application = f"firingline-{service.name}"
         self.bell = Bell(dsn, self.application)
@@ -113,6 +114,7 @@ class Worker:
             if stopping.is_set():
                 return
             desk = Desk(self._service, connection, membership, self.outbox, self.ringer.ring, self.observe)
+            desk.delivered = self.delivered
             consumer = Consumer(desk, self._trust)
             self.membership = membership
             async with running(membership.keep(self.bell.workers_changed, self.bell.wake)):

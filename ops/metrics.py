@@ -4,6 +4,7 @@ Each process shows its own on a port of its own, never on the public one; with t
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from errno import EADDRINUSE
@@ -72,6 +73,16 @@ class Metrics:
             "transaction_seconds", "How long a transaction lasts, COMMIT included.", SECONDS
         )
 
+        self._delivery = self._histogram(
+            "delivery_seconds",
+            "From a message's append until it was read to be handled: the oldest of each batch.",
+            SECONDS,
+        )
+        self._pool_wait = made("pool_wait_seconds", "How long the metrics just waited for a connection of the pool.")
+        busy = made("pool_connections", "Connections of the pool that are open, in use or idle.", "state")
+        busy.labels("used").set_function(lambda: pool.get_size() - pool.get_idle_size())
+        busy.labels("idle").set_function(pool.get_idle_size)
+
     def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
         return Gauge(name, text, labels, namespace="firingline", registry=self.registry)
 
@@ -89,16 +100,23 @@ class Metrics:
         self._messages.labels(self._name).observe(messages)
         self._seconds.labels(self._name).observe(seconds)
 
+    def delivered(self, waited_s: float) -> None:
+        """Notes for how long the oldest message of a batch had waited, by the database's clock."""
+        self._delivery.labels(self._name).observe(max(0.0, waited_s))
+
     async def text(self) -> bytes:
         """What there is to tell, in Prometheus's words."""
         async with self._alone:
             try:
+                began = time.monotonic()
                 async with asyncio.timeout(LOOK_TIMEOUT_S), self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
+                    self._pool_wait.set(time.monotonic() - began)
                     await self._look(connection)
             except Exception as error:
                 if not is_passing(error):
                     raise
                 log.warning("metrics.without-the-database", error=repr(error))
+                self._pool_wait.set(time.monotonic() - began)
                 self._database_up.set(0)
             else:
                 self._database_up.set(1)

@@ -88,7 +88,7 @@ async def _work_as_auth(settings: Settings, stopping: asyncio.Event) -> None:
 
 async def _run(made: Worker, name: str, settings: Settings, pool: Pool, stopping: asyncio.Event) -> None:
     metrics = Metrics(name, made.bell, pool, [SERVICES[name]()])
-    made.observe = metrics.observe
+    made.observe, made.delivered = metrics.observe, metrics.delivered
     metrics.share(lambda: made.partitions_held)
     made.consumers = tuple(SERVICES)
     async with shown(metrics, name, settings):

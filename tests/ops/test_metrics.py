@@ -100,12 +100,29 @@ async def test_lag_and_what_waits_are_told_and_the_lag_goes_when_it_is_done(
         assert told["firingline_partitions_ahead"] == 3
         assert 0 <= told["firingline_notify_queue_usage"] < 1
         async with at_work(database, toy.toy(), producer) as consumer:
-            consumer._desk.observe = metrics.observe
+            consumer._desk.observe, consumer._desk.delivered = metrics.observe, metrics.delivered
             await consumer.step()
         told = await scrape(unused_tcp_port)
         assert told["firingline_lag_events"] == told["firingline_lag_seconds"] == 0
         assert (told["firingline_transaction_messages_count"], told["firingline_transaction_messages_sum"]) == (1, 5)
         assert told["firingline_transaction_seconds_sum"] > 0
+        assert told["firingline_delivery_seconds_count"] == 1
+        assert 0 < told["firingline_delivery_seconds_sum"] < 60
+
+
+async def test_a_pool_that_is_used_up_shows(metrics: Metrics, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ops.metrics.ACQUIRE_TIMEOUT_S", 0.2)
+    text = (await metrics.text()).decode()
+    assert 'firingline_pool_connections{state="used"} 0.0' in text
+    pool = metrics._pool
+    lent = [await pool.acquire() for _ in range(pool.get_max_size())]
+    text = (await metrics.text()).decode()
+    assert f'firingline_pool_connections{{state="used"}} {float(len(lent))}' in text
+    waited = re.search(r"^firingline_pool_wait_seconds (\S+)$", text, re.MULTILINE)
+    assert waited is not None
+    assert float(waited[1]) >= 0.19
+    for connection in lent:
+        await pool.release(connection)
 
 
 async def test_an_append_that_does_not_end_shows_in_the_horizon(
