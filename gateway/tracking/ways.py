@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
+import structlog
+
 from gateway.problems import Problem
 from gateway.tracking import push
 from gateway.tracking.frames import Frame, Wrong, read_fields
@@ -24,6 +26,8 @@ CSV: Final = "csv"
 LINES: Final = "lines"
 SHOTMARKER_CSV: Final = "shotmarker-csv"
 SHOTMARKER_TAR: Final = "shotmarker-tar"
+
+log = structlog.get_logger(__name__)
 
 Read = Callable[[bytes, str], Sequence[At]]
 """Bytes, and what must be known besides -> what was found, and where."""
@@ -66,6 +70,9 @@ WAYS: Final[Mapping[str, Read]] = {
 def decode(entry: Entry) -> Sequence[Sighted]:
     """The shots in an entry that are its lane's; none in one that was wrong."""
     if entry.verdict != "shot":
+        return []
+    if entry.way not in WAYS:  # kept by a newer version
+        log.error("entry.unknown-way", way=entry.way, device=entry.device, raw=entry.sha256)
         return []
     point, _, context = entry.source.partition("/")
     found = WAYS[entry.way](entry.raw, context)

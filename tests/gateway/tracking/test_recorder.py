@@ -163,6 +163,16 @@ async def test_a_shot_of_a_shape_that_the_log_does_not_know_does_not_hold_up_its
     assert [shot.number for shot in await gateway.shots()] == [1, 3, 4]
 
 
+async def test_what_a_newer_version_kept_does_not_hold_up_its_neighbours(gateway: Gateway) -> None:
+    journal = gateway.journal()
+    newer = replace(heard(2).entry, way="by-pigeon")
+    journal.keep([heard(1).entry, newer, heard(3).entry])
+    journal.close()
+    async with gateway.recording() as recording:
+        assert await recording.record([heard(4)]) == Recorded(1, 0)
+    assert [shot.number for shot in await gateway.shots()] == [1, 3, 4]
+
+
 async def test_what_does_not_fit_in_memory_is_read_back_in_order(
     gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
