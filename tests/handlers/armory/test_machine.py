@@ -57,7 +57,7 @@ from tests.handlers.armory.made import (
 from tests.handlers.armory.test_ammunition import scored
 from tests.handlers.scenario import NOON
 
-CALIBRE, LOTS, UNITS, BOOKINGS = "4.5 mm", ("A", "B"), 2, 8
+CALIBRE, LOTS, UNITS, BOOKINGS = "4.5 mm", ("A", "B"), 2, 12
 SLOT = timedelta(minutes=30)
 T = TypeVar("T")
 
@@ -248,10 +248,10 @@ class Armoury(RuleBasedStateMachine):
             ReturnWeapon(booking=booking(number), weapon=weapon(unit), rounds_returned=back, rounds_misfired=misfired)
         )
 
-    @rule(number=numbers, unit=units, starts=st.integers(0, 2), rounds=few, back=few)
-    def visit(self, number: int, unit: int, starts: int, rounds: int, back: int) -> None:
+    @rule(number=numbers, unit=units, rounds=few, back=few)
+    def visit(self, number: int, unit: int, rounds: int, back: int) -> None:
         """A whole visit and what the target counted of it, as far as it is let."""
-        self.book(number, starts, 1)
+        self.ask(validated(terms(number, starts_at=self.at, lasts=SLOT)))
         self.check_in(number)
         self.issue(number, unit, rounds, None)
         self.take_back(number, unit, min(back, rounds), 0)
@@ -260,7 +260,7 @@ class Armoury(RuleBasedStateMachine):
     @rule(number=numbers, unit=units, rounds=few)
     def visit_and_correct(self, number: int, unit: int, rounds: int) -> None:
         """The return is taken back after its shots were counted otherwise."""
-        self.visit(number, unit, 0, rounds, 3)
+        self.visit(number, unit, rounds, 3)
         self.correct(unit, 0)
 
     @rule(unit=units, before=st.sampled_from([0, 0, 0, 1]))
