@@ -69,6 +69,11 @@ class Admission:
                 await _tell(connection, self._consumer, breaker)
                 self._told[breaker.name] = breaker.state
 
+    @property
+    def free(self) -> bool:
+        """Whether nothing is paused and no handler depends on anything: then no message need be looked at by itself."""
+        return not self._causes and not self._dependencies
+
     def blocked(self, envelope: Envelope) -> Blocked | None:
         """Why a message may not be attempted now; None if it may."""
         cause = self._causes.get(("stream", envelope.stream)) or self._causes.get(("handler", envelope.name))
@@ -85,6 +90,8 @@ class Admission:
 
     def parts(self, envelopes: Sequence[Envelope]) -> list[list[Envelope]]:
         """The messages in order, in parts: those that depend on something alone, the others as many as there are."""
+        if not self._dependencies:
+            return [list(envelopes)]
         parts: list[list[Envelope]] = []
         together = False
         for envelope in envelopes:

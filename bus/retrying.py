@@ -79,6 +79,8 @@ class Retrying:
 
     def sort_out(self, envelopes: Sequence[Envelope]) -> SortedOut:
         """What of a batch may be attempted, what waits behind its stream's head, and what becomes such a head."""
+        if not self._streams and self._desk.admission.free:
+            return SortedOut(list(envelopes), [], {})
         out = SortedOut([], [], {})
         for envelope in envelopes:
             if envelope.stream in self or envelope.stream in out.blocked:
