@@ -20,6 +20,7 @@ from bench.peers import GRAPHILE_WORKER, PGQUEUER
 from bench.replaying import replaying
 from bench.scoring import scoring
 from bench.shots import shots
+from bench.slots import slots
 from ops.settings import Settings
 
 
@@ -136,6 +137,13 @@ BENCHES: Final = {
         "shots/s",
         "the same rule in floating point, with numpy",
         Bound(value_at_least=5_000_000),
+    ),
+    "slots": Bench(
+        slots,
+        "GET /v1/slots of 20 lanes, each of the next 30 days in turn for 50 shooters, one gateway process",
+        "requests/s",
+        "a bare aiohttp handler that answers as many bytes",
+        Bound(value_at_least=500),
     ),
     "cease-fire": Bench(
         cease_fire,

@@ -1,13 +1,14 @@
-"""The generator of `firingline bench http`: many connections, each with one request under way at any time."""
+"""The generator of `http` and `slots`: many connections, each with one request under way at any time."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from collections.abc import Callable
+from itertools import cycle, product
 
 from bench.child import Answer, serve
-from bench.talk import Talk, post
+from bench.talk import Talk, get, post
 from bus.identity import uuid7
 from ops.settings import Settings
 
@@ -18,11 +19,12 @@ class Load:
     """Counts the answers of all connections within the stretch that is measured."""
 
     def __init__(self, asked: Answer) -> None:
-        self._path = asked["path"]
-        self._body = asked["body"].encode()
-        self._token = asked["token"]
+        self._asked = asked
+        self._awaited = asked.get("awaited", ACCEPTED)
+        self._reads = cycle(product(asked.get("paths", ()), asked.get("tokens", ())))
         self.counting = False
         self.answers = 0
+        self.length = 0
         self.wrong = asyncio.get_running_loop().create_future()
 
     async def connect(self, port: int) -> Talk:
@@ -34,14 +36,22 @@ class Load:
         return talk
 
     def _request(self) -> bytes:
-        """A request like no other: its key is new."""
-        return post(self._path, self._body, Authorization=f"Bearer {self._token}", Idempotency_Key=str(uuid7()))
+        """A command like no other, as its key is new; or what comes next to be read."""
+        asked = self._asked
+        if "paths" in asked:
+            path, token = next(self._reads)
+            return get(path, Authorization=f"Bearer {token}")
+        key = str(uuid7())
+        return post(
+            asked["path"], asked["body"].encode(), Authorization=f"Bearer {asked['token']}", Idempotency_Key=key
+        )
 
     def _next(self, talk: Talk, status: int, body: bytes) -> None:
-        if status != ACCEPTED:
+        if status != self._awaited:
             self._stop(f"{status} {body[:300].decode(errors='replace')}")
             return
         self.answers += self.counting
+        self.length = len(body)
         talk.send(self._request())
 
     def _lost(self) -> None:
@@ -63,7 +73,11 @@ async def loading(settings: Settings, asked: Answer, say: Callable[[Answer], Non
         while not load.answers and not load.wrong.done():  # a stretch that was too short for one goes on
             await asyncio.wait({load.wrong}, timeout=asked["seconds"])
         load.counting, took_s = False, time.perf_counter() - began_s
-        say({"wrong": load.wrong.result()} if load.wrong.done() else {"answers": load.answers, "seconds": took_s})
+        say(
+            {"wrong": load.wrong.result()}
+            if load.wrong.done()
+            else {"answers": load.answers, "seconds": took_s, "length": load.length}
+        )
     finally:
         for talk in talks:
             talk.close()

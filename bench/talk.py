@@ -61,5 +61,15 @@ def post(path: str, body: bytes, **headers: str) -> bytes:
     return "\r\n".join(lines).encode() + HEAD_END + body
 
 
+def get(path: str, **headers: str) -> bytes:
+    """A GET request."""
+    lines = [
+        f"GET {path} HTTP/1.1",
+        "Host: 127.0.0.1",
+        *(f"{name.replace('_', '-')}: {text}" for name, text in headers.items()),
+    ]
+    return "\r\n".join(lines).encode() + HEAD_END
+
+
 def _expected() -> None:
     """We closed it ourselves."""
