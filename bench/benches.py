@@ -14,9 +14,12 @@ from bench.cease_fire import cease_fire
 from bench.consume import consume, consume_real
 from bench.figures import Beside, Bound, Measured, Size, Tell
 from bench.ground import connected, ground
+from bench.held_snapshot import held_snapshot
 from bench.latency import latency, latency_busy, latency_full
 from bench.machine import machine
+from bench.memory import memory
 from bench.peers import GRAPHILE_WORKER, PGQUEUER
+from bench.recovery import recovery
 from bench.replaying import replaying
 from bench.scoring import scoring
 from bench.shots import shots
@@ -79,6 +82,27 @@ BENCHES: Final = {
         "events/s",
         "the same statements, one by one, in a transaction for 1,000, with INSERTs for the events",
         beside={PGQUEUER: Bound(ratio_at_least=3)},
+    ),
+    "recovery": Bench(
+        recovery,
+        "from PostgreSQL being back, after it was stopped under a whole range, until all consumers are at work",
+        "s",
+        "how long PostgreSQL itself takes to be back",
+        Bound(value_at_most=2),
+    ),
+    "memory": Bench(
+        memory,
+        "resident memory of a worker's process, the most after any of four passes over the log",
+        "MiB",
+        "the same process after the first pass",
+        Bound(value_at_most=120, ratio_at_most=1.1),
+    ),
+    "held-snapshot": Bench(
+        held_snapshot,
+        "consume while another connection holds a snapshot that is older than all of it",
+        "events/s",
+        "the same without the snapshot",
+        Bound(ratio_at_least=0.9),
     ),
     "replay": Bench(
         replaying,

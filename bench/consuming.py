@@ -152,7 +152,7 @@ async def _say(connection: Connection, row: Record, event: ShotKept) -> None:
     )
 
 
-def _consumer(number: int) -> str:
+def _consumer(number: int | str) -> str:
     """A consumer of its own for each round: it begins where the log does."""
     return f"{ROLE}/round-{number}"
 
