@@ -14,6 +14,7 @@ from bench.cease_fire import cease_fire
 from bench.consume import consume, consume_real
 from bench.figures import Beside, Bound, Measured, Size, Tell
 from bench.ground import connected, ground
+from bench.growth import growth
 from bench.held_snapshot import held_snapshot
 from bench.latency import latency, latency_busy, latency_full
 from bench.machine import machine
@@ -103,6 +104,13 @@ BENCHES: Final = {
         "events/s",
         "the same without the snapshot",
         Bound(ratio_at_least=0.9),
+    ),
+    "growth": Bench(
+        growth,
+        "append, in a log of a million events (more by --grown)",
+        "commits/s",
+        "the same in a log of a hundredth of that",
+        Bound(ratio_at_least=0.85),
     ),
     "replay": Bench(
         replaying,

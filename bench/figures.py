@@ -22,6 +22,7 @@ class Size:
     rounds: int = 5
     seconds: float = 2.0  # each stretch of a bench that runs for a time
     events: int = 300_000  # what `consume` reads in each stretch
+    grown: int = 1_000_000  # how long the log of `growth` is; its short one is a hundredth
 
 
 @dataclass(frozen=True, slots=True)

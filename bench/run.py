@@ -36,6 +36,9 @@ NAMES: Final = "\b\n" + "\n".join(f"{name:<12}{row.what}" for name, row in BENCH
     "--events", type=click.IntRange(1_000), default=USUAL.events, show_default=True, help="Which `consume` reads."
 )
 @click.option(
+    "--grown", type=click.IntRange(1_000), default=USUAL.grown, show_default=True, help="Events in `growth`'s long log."
+)
+@click.option(
     "--commit-ms",
     type=click.FloatRange(0, 100),
     default=0.0,
@@ -48,6 +51,7 @@ def bench(
     rounds: int,
     seconds: float,
     events: int,
+    grown: int,
     commit_ms: float,
 ) -> None:
     """Measure what Firingline does a second, and how soon, each figure beside a baseline of the same run.
@@ -58,7 +62,7 @@ def bench(
 
     Run it on a machine that does nothing else, and mistrust a figure whose rounds are far apart.
     """
-    size = Size(rounds=rounds, seconds=seconds, events=events)
+    size = Size(rounds=rounds, seconds=seconds, events=events, grown=grown)
     configure("bench", "error")
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
         runner.run(_run(names or list(BENCHES), size, commit_ms, as_json=as_json))

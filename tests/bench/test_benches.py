@@ -11,7 +11,7 @@ from bench.figures import Size
 from bench.run import bench
 from ops.settings import Settings
 
-TINY = Size(rounds=1, seconds=0.05, events=2_000)
+TINY = Size(rounds=1, seconds=0.05, events=2_000, grown=5_000)
 KEYS = {
     "bench",
     "value",
@@ -38,7 +38,7 @@ def is_well_formed(report):
 
 
 @pytest.mark.usefixtures("template")
-@pytest.mark.parametrize("name", [name for name in BENCHES if name != "latency"])
+@pytest.mark.parametrize("name", [name for name in BENCHES if name not in {"latency", "growth"}])
 async def test_each_bench_gives_a_figure_beside_its_baseline(name, cluster, home):
     settings = Settings(home=home, database_url=cluster.url())
     [report] = [one async for one in reports_of([name], TINY, settings, lambda *_: None)]
@@ -65,10 +65,20 @@ def test_as_json_each_bench_is_one_object_a_line(cluster, home):
     assert run.stderr == ""
 
 
+@pytest.mark.usefixtures("template")
+async def test_the_newest_of_a_long_log_come_from_one_partition(cluster, home):
+    settings = Settings(home=home, database_url=cluster.url())
+    [report] = [one async for one in reports_of(["growth"], TINY, settings, lambda *_: None)]
+    is_well_formed(json.loads(json.dumps(report)))
+    assert report["events"] == 5_000
+    assert report["partitions_touched"] == 1
+    assert report["read_ratio"] > 0
+
+
 def test_an_unknown_name_is_told_with_those_that_are_known():
     told = CliRunner().invoke(bench, ["appendix"])
     assert told.exit_code == 2
-    assert "'appendix' is not one of 'append', 'append-mark', 'consume'" in told.output
+    assert f"'appendix' is not one of {', '.join(map(repr, BENCHES))}" in told.output
 
 
 def test_the_help_names_every_bench():
