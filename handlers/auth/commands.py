@@ -90,7 +90,7 @@ class RepublishEntitlements(Command, name="auth.republish-entitlements", stream=
 
     code: Code
     rule_version: int
-    after: UUID | None
+    after_person: UUID | None
 
 
 class ForeseeExpiry(Command, name="auth.foresee-expiry", stream="person:{person}"):

@@ -67,7 +67,7 @@ async def load_people(connection: Connection, asked: RepublishEntitlements) -> P
         ORDER BY person
         LIMIT $2
         """,
-        asked.after,
+        asked.after_person,
         TOLD_AT_ONCE,
     )
     files = [(row["person"], await store.hold_shooter(connection, row["person"])) for row in rows]

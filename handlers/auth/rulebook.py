@@ -133,7 +133,9 @@ def put_in_force(published: bool, asked: PutRulesInForce, given: Given) -> Seque
     code, version = asked.code, asked.rule_version
     return [
         RulesTookEffect(code=code, rule_version=version, took_effect_at=given.at),
-        Schedule(f"republish:{code}", given.at, RepublishEntitlements(code=code, rule_version=version, after=None)),
+        Schedule(
+            f"republish:{code}", given.at, RepublishEntitlements(code=code, rule_version=version, after_person=None)
+        ),
     ]
 
 
@@ -147,7 +149,7 @@ def republish(people: People, asked: RepublishEntitlements, given: Given) -> Seq
     ]
     if len(people.files) < TOLD_AT_ONCE:
         return effects
-    after = asked.model_copy(update={"after": people.files[-1][0]})
+    after = asked.model_copy(update={"after_person": people.files[-1][0]})
     return [*effects, Schedule(f"republish:{asked.code}", given.at, after)]
 
 

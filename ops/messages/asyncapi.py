@@ -8,7 +8,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Iterable, Sequence
-from typing import Final, get_type_hints
+from typing import Any, Final, get_type_hints
 
 from bus.message import Envelope
 from ops.messages.conversation import GATEWAY, Spoken
@@ -120,11 +120,24 @@ def _message(one: Spoken) -> Json:
 def _schemas(spoken: Iterable[Spoken]) -> Json:
     schemas: Json = {ENVELOPE: _envelope()}
     for one in spoken:
-        schema, parts = described(one.message)
+        schema, parts = _alone(described(one.message))
         schemas[one.name] = schema
         for name, part in parts.items():
             assert schemas.setdefault(name, part) == part, f"{name} means two things"
     return schemas
+
+
+def _alone(schema: Any) -> Any:
+    """The same with every reference by itself: what stands beside one (a default) is not read in this dialect."""
+    match schema:
+        case {"$ref": target, **beside} if beside:
+            return {"allOf": [{"$ref": target}], **_alone(beside)}
+        case dict():
+            return {name: _alone(part) for name, part in schema.items()}
+        case list() | tuple():
+            return type(schema)(map(_alone, schema))
+        case _:
+            return schema
 
 
 def _envelope() -> Json:

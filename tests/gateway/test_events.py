@@ -20,7 +20,8 @@ from tests.gateway.gate import Answer, Gate
 EVENTS = "/v1/events"
 ANNA, BEN = UUID(int=7), UUID(int=8)
 THINGS = {
-    "booking", "cease_fire", "command", "invoice", "licence", "payment", "refund", "report", "session", "weapon",
+    "audit", "booking", "bookings", "cease_fire", "claim", "closure", "command", "entry", "incident", "invoice",
+    "licence", "payment", "refund", "replacement", "replaces", "report", "series", "session", "weapon",
 }  # fmt: skip
 
 

@@ -28,7 +28,7 @@ from tests.handlers.scenario import NOON, given
 DAY = timedelta(days=1)
 PUBLISH = PublishRules(code="ru-civil", rule_set=RUSSIAN_CIVIL, takes_effect_at=NOON + DAY)
 IN_FORCE = PutRulesInForce(code="ru-civil", rule_version=1)
-REPUBLISH = RepublishEntitlements(code="ru-civil", rule_version=1, after=None)
+REPUBLISH = RepublishEntitlements(code="ru-civil", rule_version=1, after_person=None)
 LICENCE = Licence(UUID(int=7), "pneumatic", NOON - DAY, NOON + 90 * DAY, LicenceState.CONFIRMED)
 
 
@@ -82,7 +82,7 @@ def test_people_are_told_anew_so_many_at_a_time() -> None:
     told = [one for one in decided.effects if isinstance(one, EntitlementsPublished)]
     assert [one.person for one in told] == [person for person, _ in people]
     assert {one.because for one in told} == {"the range's rules are generic, version 1, now"}
-    after = REPUBLISH.model_copy(update={"after": UUID(int=TOLD_AT_ONCE)})
+    after = REPUBLISH.model_copy(update={"after_person": UUID(int=TOLD_AT_ONCE)})
     assert decided.effects[-1] == Schedule("republish:ru-civil", NOON, after)
     last = given(People(people[1:], GENERIC)).when(rulebook.republish, REPUBLISH)
     assert not any(isinstance(one, Schedule) and one.key.startswith("republish") for one in last.effects)
