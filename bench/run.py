@@ -56,7 +56,7 @@ def bench(
 ) -> None:
     """Measure what Firingline does a second, and how soon, each figure beside a baseline of the same run.
 
-    Without a NAME everything is measured, in about four minutes; docs/performance.md says more of each. A PostgreSQL
+    Without a NAME everything is measured, in some twenty minutes; docs/performance.md says more of each. A PostgreSQL
     of its own is started over a folder on disk and removed afterwards, unless DATABASE_URL names a server: there,
     databases called firingline_bench_… are made and dropped.
 
