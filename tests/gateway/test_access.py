@@ -2,6 +2,8 @@
 
 import base64
 import json
+from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,17 +15,17 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from bus.identity import uuid7
 from bus.tokens import PublicKey
-from gateway.access import PUBLIC, Owner, Takes
+from gateway.access import PUBLIC, Access, Owner, Takes
 from gateway.app import AccessMissing, all_routes, make_app
 from gateway.health import Live
 from gateway.routing import Route, names_in
 from gateway.server import Runner
-from handlers.auth.events import DeviceRegistered
+from handlers.auth.events import DeviceRegistered, Role
 from handlers.auth.issuing import service_token
 from handlers.auth.signing import SigningKey
 from tests.gateway.gate import Gate
 
-ROLES = ("shooter", "instructor", "armourer", "cashier", "analyst", "admin")
+ROLES: tuple[Role, ...] = ("shooter", "instructor", "armourer", "cashier", "analyst", "admin")
 CODES = {
     "code": "generic",
     "range": "club",
@@ -130,6 +132,81 @@ EVERYBODY = {
 }
 
 
+STAFF = "admin armourer cashier instructor"
+OWN = {
+    "GET /v1/attendance": "rows: " + STAFF,
+    "GET /v1/bookings": "rows: " + STAFF,
+    "GET /v1/bookings/{booking}": "rows: " + STAFF,
+    "GET /v1/bookings/{booking}/ammunition": "rows: " + STAFF,
+    "GET /v1/commands/{command}": "rows: " + STAFF,
+    "GET /v1/invoices": "rows: admin cashier",
+    "GET /v1/invoices/{invoice}": "rows: admin cashier",
+    "GET /v1/lanes/{lane}/live": "rows: " + STAFF,
+    "GET /v1/leaderboard": "rows: admin instructor",
+    "GET /v1/people/{person}": "person: " + STAFF,
+    "GET /v1/people/{person}/entitlements": "person: admin armourer instructor",
+    "GET /v1/people/{person}/export": "person: admin",
+    "GET /v1/people/{person}/licences": "person: admin armourer instructor",
+    "GET /v1/progress": "rows: admin instructor",
+    "GET /v1/reports/{report}": "rows: admin",
+    "GET /v1/reports/{report}/file": "rows: admin",
+    "GET /v1/results": "rows: admin instructor",
+    "GET /v1/results/{session}": "rows: admin instructor",
+    "GET /v1/results/{session}/shots": "rows: admin instructor",
+    "GET /v1/results/{session}/stability": "rows: admin instructor",
+    "GET /v1/results/{session}/statistics": "rows: admin instructor",
+    "GET /v1/series/{series}": "rows: " + STAFF,
+    "GET /v1/slots": "rows: " + STAFF,
+    "GET /v1/statistics": "rows: admin instructor",
+    "GET /v1/waitlist": "rows: " + STAFF,
+    "GET /v1/weapon-types/{weapon_type}/compatibility": "rows: " + STAFF,
+    "GET /v1/weapons": "rows: admin armourer",
+    "POST /v1/bookings": "body: " + STAFF,
+    "POST /v1/bookings/{booking}/cancel": "booking: " + STAFF,
+    "POST /v1/bookings/{booking}/check-in": "booking: " + STAFF,
+    "POST /v1/bookings/{booking}/participants": "booking: " + STAFF,
+    "POST /v1/bookings/{booking}/participants/remove": "booking: " + STAFF,
+    "POST /v1/bookings/{booking}/reschedule": "booking: " + STAFF,
+    "POST /v1/bookings/{booking}/start": "booking: " + STAFF,
+    "POST /v1/people/{person}/erase": "person: admin",
+    "POST /v1/reports/{report}/retry": "report: ",
+    "POST /v1/season-reports": "body: admin instructor",
+    "POST /v1/series": "body: " + STAFF,
+    "POST /v1/series/{series}/cancel": "rows: " + STAFF,
+    "POST /v1/session-cards": "body: admin instructor",
+    "POST /v1/waitlist": "body: " + STAFF,
+    "POST /v1/waitlist/{entry}/accept": "rows: " + STAFF,
+    "POST /v1/waitlist/{entry}/leave": "rows: " + STAFF,
+    "PUT /v1/people/{person}/sharing": "person: ",
+}
+LOGGED_IN = {
+    "DELETE /v1/me/sessions",
+    "DELETE /v1/me/sessions/{session}",
+    "GET /v1/comparison",
+    "GET /v1/lanes",
+    "GET /v1/lanes/{lane}/closures",
+    "GET /v1/me",
+    "GET /v1/me/sessions",
+    "GET /v1/prices",
+    "GET /v1/ranges",
+    "GET /v1/reports",
+    "GET /v1/rules",
+    "GET /v1/weapon-types",
+    "POST /v1/me/second-factor",
+    "POST /v1/me/second-factor/confirm",
+    "POST /v1/me/second-factor/remove",
+    "PUT /v1/me/password",
+}
+DEVICES = {
+    "GET /v1/devices/{device}/shots/stream",
+    "POST /v1/devices/{device}/shots",
+    "POST /v1/devices/{device}/shots/lines",
+}
+
+
+Table = dict[str, str]
+
+
 def named(route: Route) -> str:
     return f"{route.method} {route.path}"
 
@@ -143,6 +220,51 @@ def test_what_is_open_to_all_and_what_to_staff_alone_is_what_was_meant():
         if route.access and route.access.roles and route.access.own is None
     }
     assert only == ONLY
+
+
+def meant() -> Table:
+    """Every route, and who was meant to use it."""
+    return {
+        **dict.fromkeys(EVERYBODY, "everybody"),
+        **dict.fromkeys(LOGGED_IN, "logged in"),
+        **dict.fromkeys(DEVICES, "devices"),
+        **{route: f"only: {roles}" for route, roles in ONLY.items()},
+        **OWN,
+    }
+
+
+def said(routes: Iterable[Route]) -> Table:
+    """The same as the gateway's table has it."""
+    return {named(route): _said(route.access) for route in routes}
+
+
+def _said(access: Access | None) -> str:
+    assert access is not None
+    roles = " ".join(sorted(access.roles))
+    if access.takes is not Takes.USER:
+        return "devices" if access.takes is Takes.DEVICE else "everybody"
+    if access.own is not None:
+        return f"{access.own.value}: {roles}"
+    return "logged in" if access.everyone else f"only: {roles}"
+
+
+async def test_every_cell_is_what_was_meant_and_flipping_one_is_noticed(gate: Gate):
+    routes = all_routes()
+    described = (await gate.get("/openapi.json")).body["paths"]
+    operations = {f"{method.upper()} {path}" for path, methods in described.items() for method in methods}
+    assert meant().keys() == operations
+    assert said(routes) == meant()
+    for index, route in enumerate(routes):
+        access = route.access
+        assert access is not None
+        flipped = [replace(access, takes=takes) for takes in Takes if takes is not access.takes]
+        if access.takes is Takes.USER and not access.everyone:
+            flipped += [replace(access, roles=access.roles ^ {role}) for role in ROLES]
+            flipped += [replace(access, own=own) for own in (None, *Owner) if own is not access.own]
+            flipped.append(replace(access, own=None, everyone=True))
+        for one in flipped:
+            changed = [*routes[:index], replace(route, access=one), *routes[index + 1 :]]
+            assert said(changed) != meant(), (named(route), one)
 
 
 async def test_every_role_meets_every_route_as_the_table_says(gate: Gate):
