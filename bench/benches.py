@@ -9,6 +9,7 @@ from typing import Any, Final
 from bench.accepting import accepting
 from bench.append import NOTIFY, append, append_mark
 from bench.append_bulk import append_bulk
+from bench.auth import known_tokens, licences, logins, new_tokens
 from bench.booking import booking
 from bench.cease_fire import cease_fire
 from bench.consume import consume, consume_real
@@ -176,6 +177,34 @@ BENCHES: Final = {
         "requests/s",
         "a bare aiohttp handler that answers as many bytes",
         Bound(value_at_least=500),
+    ),
+    "logins": Bench(
+        logins,
+        "logins at the default cost: throttle, argon2id, session and tokens, eight people at once",
+        "logins/s",
+        "bare argon2id of the same cost, in as many threads",
+        Bound(ratio_at_least=0.5),
+    ),
+    "new-tokens": Bench(
+        new_tokens,
+        "user tokens verified that were never seen before",
+        "tokens/s",
+        "the bare verification of an Ed25519 signature over as many bytes",
+        Bound(value_at_least=5_000),
+    ),
+    "known-tokens": Bench(
+        known_tokens,
+        "user tokens verified that were seen before, each looked up among a thousand revoked people",
+        "tokens/s",
+        "SHA-256 of the same tokens, looked up in a dictionary",
+        Bound(value_at_least=100_000),
+    ),
+    "licences": Bench(
+        licences,
+        "licence decisions by the rules alone, with reason and inputs, on shooters with up to five licences",
+        "decisions/s",
+        "a loop over the same licences that asks for one category and the time",
+        Bound(value_at_least=2_000),
     ),
     "cease-fire": Bench(
         cease_fire,

@@ -268,7 +268,7 @@ async def test_every_cell_is_what_was_meant_and_flipping_one_is_noticed(gate: Ga
 
 
 async def test_every_role_meets_every_route_as_the_table_says(gate: Gate):
-    tokens = {role: gate.token(role) for role in ROLES}
+    tokens: dict[str, str] = {role: gate.token(role) for role in ROLES}
     tokens["device"] = gate.device_token("target-2", "lane-1")
     wrong = []
     for route in all_routes():
