@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from bench.accepting import accepting
+from bench.aggregating import aggregate, shooter_statistics
 from bench.append import NOTIFY, append, append_mark
 from bench.append_bulk import append_bulk
 from bench.auth import known_tokens, licences, logins, new_tokens
@@ -18,6 +19,7 @@ from bench.ground import connected, ground
 from bench.growth import growth
 from bench.held_snapshot import held_snapshot
 from bench.latency import latency, latency_busy, latency_full
+from bench.live import live
 from bench.machine import machine
 from bench.memory import memory
 from bench.peers import GRAPHILE_WORKER, PGQUEUER
@@ -119,6 +121,27 @@ BENCHES: Final = {
         "events/s",
         "COPY of the same columns as CSV into a file",
         Bound(ratio_at_least=0.3),
+    ),
+    "aggregate": Bench(
+        aggregate,
+        "shots through stats: given to their session, scored, kept, added up and told, exactly once",
+        "shots/s",
+        "the same rows fetched, validated, and inserted 1,000 at a time into a table with the same indexes",
+        Bound(value_at_least=30_000),
+    ),
+    "shooter": Bench(
+        shooter_statistics,
+        "statistics of one shooter over 100,000 shots in 2,000 sessions, by lane, from the sums: p50",
+        "ms",
+        "mean, deviation and scatter by lane from the shots themselves, in one statement",
+        Bound(value_at_most=50),
+    ),
+    "live": Bench(
+        live,
+        "ten shots posted until the lane's follower has their score, 500 shots/s on 50 followed lanes: p50",
+        "ms",
+        "an INSERT of ten rows with NOTIFY in its transaction, and a connection that listens",
+        Bound(value_at_most=20),
     ),
     "latency": Bench(
         latency,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from typing import Final
 
 from asyncpg import Record
@@ -25,11 +26,13 @@ from bus.tasks import running
 from bus.trust import Trust
 from bus.worker import own_connection
 from handlers.stats.events import CommandFailed, CommandRejected, ShotRecorded
+from handlers.stats.service import service as stats
 from ops.service_tokens import Statements
 from ops.settings import Settings
 
 ROLE: Final = "stats"
 TOGETHER: Final = 1_000
+INSERTED: Final = ("device", "epoch", "number", "lane", "kind", "miss", "x_um", "y_um", "received_at")
 
 
 async def consuming(settings: Settings, asked: Answer, say: Callable[[Answer], None]) -> None:
@@ -40,6 +43,10 @@ async def consuming(settings: Settings, asked: Answer, say: Callable[[Answer], N
             took_s = await _consume(settings, hears(_consumer(number), ShotRecorded, _nothing), events)
         case "keeper":
             took_s = await _consume(settings, keeper(_consumer(number)), events)
+        case "stats":
+            took_s = await _consume(settings, replace(stats(), name=_consumer(number), outside=()), events)
+        case "insert":
+            took_s = await _fetch(settings, events, _insert)
         case "fetch":
             took_s = await _fetch(settings, events, _look)
         case "statements":
@@ -123,6 +130,20 @@ async def _next(connection: Connection, position: int) -> list[Record]:
 
 async def _look(_connection: Connection, _rows: list[Record]) -> None:
     """They were fetched: that was all."""
+
+
+async def _insert(connection: Connection, rows: list[Record]) -> None:
+    """The shots of these rows into a plain table, in one statement and a transaction of its own."""
+    shots = [ShotRecorded.model_validate_json(row["body"]) for row in rows]
+    await connection.execute(
+        """
+        INSERT INTO plain.shot (device, epoch, number, lane, kind, miss, x_um, y_um, received_at, inner_ten)
+        SELECT d, e, n, l, k, m, x, y, r, false
+        FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::boolean[], $7::integer[],
+                    $8::integer[], $9::timestamptz[]) AS s (d, e, n, l, k, m, x, y, r)
+        """,
+        *([getattr(shot, name) for shot in shots] for name in INSERTED),
+    )
 
 
 async def _keep(connection: Connection, rows: list[Record]) -> None:
