@@ -67,6 +67,13 @@ def _functions(path: Path) -> set[str]:
     return {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
 
 
+def test_decisions_are_numbered_one_by_one():
+    pages = sorted(path for path in tracked() if path.match("docs/decisions/[0-9]*.md"))
+    numbers = [int(path.name[:4]) for path in pages]
+    assert numbers == list(range(1, len(pages) + 1))
+    assert [path.name for path in pages if not path.read_text().startswith(f"# {int(path.name[:4])}. ")] == []
+
+
 def test_no_file_names_a_registry_or_a_folder_of_the_machine_it_was_made_on():
     hosts = ("pypi" + ".org", "pythonhosted" + ".org", "npmjs" + ".org", "deb.debian" + ".org")
     for path in tracked():
