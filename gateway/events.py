@@ -64,7 +64,7 @@ class EventsQuery(Query):
         default=None, description="Only messages of this name, or of these, with commas between them."
     )
     stream: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = Field(
-        default=None, description="Only this stream, like `target:lane-1`; a person's cannot be asked for by pseudonym."
+        default=None, description="Only this stream, like `target:lane-1`; a person's by the pseudonym."
     )
     correlation: UUID | None = Field(default=None, description="Only the story that this command began.")
     after: Annotated[str, written_as(POSITION, "must be an epoch and a position, like `1-4711`")] | None = Field(
@@ -79,8 +79,9 @@ class EventsQuery(Query):
         default="pseudonymous", description="`plain` has people's true ids; for those who are admin as well."
     )
 
-    def wants(self, envelope: Envelope) -> bool:
-        return (self.stream is None or envelope.stream == self.stream) and (
+    def wants(self, envelope: Envelope, stream: str) -> bool:
+        """Whether a message is one of these; `stream` is how its stream is told."""
+        return (self.stream is None or stream == self.stream) and (
             self.correlation is None or envelope.correlation == self.correlation
         )
 
@@ -178,7 +179,7 @@ class _Sending:
             rung.clear()
             async with self._visit.ports.pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
                 batch = await reading.read(connection, after, TOPICS, names, READ_AT_ONCE)
-            told = b"".join(self._told(one) for one in batch.messages if self._query.wants(one))
+            told = b"".join(self._told(one) for one in batch.messages if self._query.wants(one, self._stream_of(one)))
             after = batch.covered
             if told:
                 await self._write(told)
@@ -195,6 +196,10 @@ class _Sending:
                 quiet_since = time.monotonic()
         if not (self._sse or self._query.follow):
             self._hang_up()  # it was ended before the log's end
+
+    def _stream_of(self, envelope: Envelope) -> str:
+        """A stream as it is told: who knows a person's true id cannot learn the pseudonym by asking for it."""
+        return envelope.stream if self._pseudonyms is None else self._pseudonyms.text(envelope.stream)
 
     def _told(self, envelope: Envelope) -> bytes:
         if self._pseudonyms is not None:

@@ -14,9 +14,9 @@ from bus.message import Envelope
 Json: TypeAlias = dict[str, Any]
 
 UUID_TEXT: Final = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
-AS_PERSON: Final = re.compile(rf"\bperson:({UUID_TEXT})\b", re.IGNORECASE)
+AS_PERSON: Final = re.compile(rf"\b(person|sharing):({UUID_TEXT})\b", re.IGNORECASE)
 IS_UUID: Final = re.compile(UUID_TEXT, re.IGNORECASE)
-NAMES_A_PERSON: Final = re.compile(r"person|[a-z]+_person|participants?|owner|handed_to|[a-z_]+_by")
+NAMES_A_PERSON: Final = re.compile(r"person|[a-z]+_person|participants?|owner|handed_to|(?!replaced_by$)[a-z_]+_by")
 VERSION_AND_VARIANT: Final = 0xF << 76 | 0b11 << 62
 VERSION_8: Final = 8 << 76 | 0b10 << 62  # RFC 9562: of whatever its maker likes
 REMEMBERED: Final = 10_000
@@ -35,7 +35,7 @@ class Pseudonyms:
 
     def text(self, text: str) -> str:
         """A text in which people are named as actors and streams name them: `person:` and the id."""
-        return AS_PERSON.sub(lambda found: f"person:{self.of(found[1].lower())}", text)
+        return AS_PERSON.sub(lambda found: f"{found[1]}:{self.of(found[2].lower())}", text)
 
     def applied(self, envelope: Envelope) -> Envelope:
         """The message with everybody under the other name: in its body, its stream, and as whose wish it was."""

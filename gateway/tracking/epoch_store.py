@@ -53,7 +53,9 @@ async def remember(connection: Connection, wanted: Sequence[tuple[str, int]]) ->
 
 async def write_down(connection: Connection, memories: Mapping[str, Memory]) -> None:
     """Keep what was learned, and forget what is too old to come again."""
-    await _save_epochs(connection, [(lane, epoch) for lane, memory in memories.items() for epoch in memory.epochs])
+    known = [(lane, epoch) for lane, memory in memories.items() for epoch in memory.epochs]
+    begun = [(lane, epoch) for lane, memory in memories.items() for epoch in memory.begun]
+    await _save_epochs(connection, [*known, *begun])
     added = [one for memory in memories.values() for one in memory.added]
     if added:
         await _add_fingerprints(connection, added)
@@ -71,7 +73,9 @@ async def _forget_epochs(connection: Connection, lane: str, up_to: int) -> None:
     await connection.execute("DELETE FROM tracking.target_epoch WHERE lane = $1 AND ordinal <= $2", lane, up_to)
 
 
-async def _save_epochs(connection: Connection, found: Sequence[tuple[str, Epoch]]) -> None:
+async def _save_epochs(connection: Connection, remembered: Sequence[tuple[str, Epoch]]) -> None:
+    """One row a device and epoch: one that is told of on two lanes stands where it was found last."""
+    found = list({(one.device, one.epoch): (lane, one) for lane, one in remembered}.values())
     await connection.execute(
         """
         INSERT INTO tracking.target_epoch AS t

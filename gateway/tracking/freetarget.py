@@ -77,7 +77,7 @@ class FreeTarget:
             try:
                 async with asyncio.timeout(QUIET_S):
                     chunk = await reader.read(CHUNK_BYTES)
-            except TimeoutError:
+            except OSError:  # a timeout is one; what else it was the next read says again, and what was told is kept
                 break
             if not chunk:
                 break

@@ -17,7 +17,7 @@ import fcntl
 import json
 import os
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
@@ -181,13 +181,18 @@ class Journal:
         """So far segments that were adopted had been drained."""
         for segment in self._all():
             if segment.id in drained:
-                segment.taken = segment.drained = drained[segment.id]
+                segment.taken = max(segment.taken, drained[segment.id])
+                segment.drained = max(segment.drained, drained[segment.id])
 
-    def take_forgotten(self) -> list[UUID]:
-        """The segments that are gone since this was last asked."""
+    def forgotten(self) -> list[UUID]:
+        """The segments that are gone, and of which the database may still know."""
         with self._lists:
-            gone, self._forgotten = self._forgotten, []
-            return gone
+            return list(self._forgotten)
+
+    def forget(self, gone: Collection[UUID]) -> None:
+        """The database knows no more of these."""
+        with self._lists:
+            self._forgotten = [one for one in self._forgotten if one not in gone]
 
     def close(self) -> None:
         """Lets go of everything; another process may take it over."""

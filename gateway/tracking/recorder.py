@@ -97,13 +97,11 @@ class Recorder:
             while True:
                 try:
                     await self._record(batch)
-                except UNACCEPTABLE as error:
-                    if len(batch) > 1:
-                        batch = batch[: len(batch) // 2]  # its neighbours are not to blame
-                        continue
-                    batch = [self._refused(batch[0], error)]
-                    continue
                 except Exception as error:
+                    if isinstance(error, UNACCEPTABLE) and not is_passing(error):  # a missing partition passes
+                        # Its neighbours are not to blame.
+                        batch = batch[: len(batch) // 2] if len(batch) > 1 else [self._refused(batch[0], error)]
+                        continue
                     if not (is_passing(error) or isinstance(error, asyncpg.PostgresError)):
                         raise
                     failures += 1
@@ -118,7 +116,7 @@ class Recorder:
 
     async def _record(self, items: Sequence[Item]) -> None:
         """One transaction. A second time with the same items changes nothing."""
-        forgotten: list[UUID] = self._spool.journal.take_forgotten()
+        forgotten: Sequence[UUID] = self._spool.journal.forgotten()
         async with self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection, connection.transaction():
             await forget(connection, forgotten)
             fresh = await move(connection, items)
@@ -130,6 +128,7 @@ class Recorder:
                 [_message(one) for one in known],
                 [one.item.part.entry.actor for one in known],
             )
+        self._spool.journal.forget(forgotten)
         leaves_room = {(one.identity.device, one.identity.epoch) for one in known if not one.shot.consecutive}
         self._tell_missing([one for one in told if (one.device, one.epoch) not in leaves_room])
         recorded = sum(one.recorded for one in told)

@@ -13,7 +13,9 @@ from bus.backoff import full_jitter
 from gateway.tracking.journal import Entry, Journal, JournalFull, Place
 from gateway.tracking.shots import Sighted
 
-IN_MEMORY: Final = 5000  # shots; what comes beyond is read back from the journal
+IN_MEMORY: Final = (
+    5000  # shots, or frames if fewer than one of each tells of a shot; what comes beyond is read back from the journal
+)
 FULL_LONGEST_S: Final = 2.0
 
 Decode = Callable[[Entry], Sequence[Sighted]]
@@ -161,7 +163,7 @@ class Spool:
         self._emptied.set()
 
     def _hand_on(self, together: Sequence[_Coming], places: Sequence[Place]) -> None:
-        in_memory = self._shots < IN_MEMORY and not self.journal.unread
+        in_memory = max(self._shots, len(self._items)) < IN_MEMORY and not self.journal.unread
         self.journal.hand_on(places, taken=in_memory)
         at = iter(places)
         for coming in together:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from bus.identity import uuid7
 from gateway import events
 from gateway.pseudonyms import NAMES_A_PERSON, Pseudonyms
+from handlers.auth.events import PersonEnabled
 from handlers.auth.issuing import user_token
 from handlers.wiring import SERVICES
 from tests.gateway import examples
@@ -21,7 +23,7 @@ EVENTS = "/v1/events"
 ANNA, BEN = UUID(int=7), UUID(int=8)
 THINGS = {
     "audit", "booking", "bookings", "cease_fire", "claim", "closure", "command", "entry", "incident", "invoice",
-    "licence", "payment", "refund", "replacement", "replaces", "report", "series", "session", "weapon",
+    "licence", "payment", "refund", "replacement", "replaces", "replaced_by", "report", "series", "session", "weapon",
 }  # fmt: skip
 
 
@@ -154,6 +156,24 @@ def test_every_field_with_an_id_names_a_person_or_is_known_to_name_a_thing():
             seen |= set(_ids_in(message.model_json_schema()))
     assert {"person", "session"} <= seen
     assert {name for name in seen if not NAMES_A_PERSON.fullmatch(name)} <= THINGS
+
+
+def test_every_stream_of_a_person_is_told_by_the_pseudonym():
+    pseudonyms = Pseudonyms(b"a key for tests")
+    for make in SERVICES.values():
+        service = make()
+        for message in {*(row.message for row in service.hears), *service.says, *service.asks_itself}:
+            template = message.stream_template
+            named = re.findall(r"{(\w+)}", template)
+            if any(NAMES_A_PERSON.fullmatch(name) for name in named):
+                assert str(ANNA) not in pseudonyms.text(template.format(**dict.fromkeys(named, ANNA))), template
+
+
+async def test_a_true_id_finds_no_stream_and_the_pseudonym_does(hall: Gate):
+    await hall.say("auth", PersonEnabled(person=ANNA, enabled_by=f"person:{BEN}"))
+    other = Pseudonyms(b"a key for tests").of(str(ANNA))
+    assert await ask(hall, f"?stream=person:{ANNA}") == []
+    assert {one["stream"] for one in await ask(hall, f"?stream=person:{other}")} == {f"person:{other}"}
 
 
 def _ids_in(schema: Any) -> list[str]:
