@@ -26,7 +26,7 @@ NUMBERS: Final = """\
 ACCEPT: Final = f"""\
 {NUMBERS}\
 SELECT bus.accept_new(
-    :producer, md5(:key::bigint::text)::uuid,
+    :producer, gen_random_uuid(),
     '\\x9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08'::bytea, uuidv7(), 'booking.book-session',
     1::smallint, 'booking:' || :booking::bigint, '{BODY}'::jsonb, uuidv7(), 'person:' || :person::int);
 """

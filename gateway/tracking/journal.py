@@ -17,6 +17,7 @@ import fcntl
 import json
 import os
 import threading
+import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -34,6 +35,7 @@ from gateway.tracking.sealed import NotSealed, Reading, SealedFile, file_id, loa
 SEGMENT_BYTES: Final = 16 * 1024 * 1024
 SEGMENTS: Final = 16
 READ_TOGETHER: Final = 1000
+READ_AGAIN_S: Final = 0.2  # after the disk said no
 
 log = structlog.get_logger(__name__)
 
@@ -163,8 +165,8 @@ class Journal:
     def read(self, most: int = READ_TOGETHER) -> list[tuple[Place, Entry]]:
         """The next entries that nobody has taken, the oldest first; for one reader at a time."""
         for segment in self._all():
-            if segment.unread and (found := self._read(segment, most)):
-                return found
+            if segment.unread and ((found := self._read(segment, most)) or segment.unread):
+                return found  # nothing, if it cannot be read now: what is behind it waits
         return []
 
     def drained(self, ends: Mapping[UUID, int]) -> None:
@@ -258,9 +260,14 @@ class Journal:
             first = segment.reading.count
             wanted = most if segment.written is None else min(most, segment.written - first)
             records = segment.reading.next(wanted)
-        except (OSError, Refusal) as error:
+        except (FileNotFoundError, Refusal) as error:
             log.exception("journal.broken", segment=segment.path.name, at=segment.taken, error=repr(error))
             segment.written = segment.taken
+            return []
+        except OSError as error:  # too many open files, a disk that stalls: what stands there may be read yet
+            log.warning("journal.unreadable", segment=segment.path.name, at=segment.taken, error=repr(error))
+            segment.reading = None
+            time.sleep(READ_AGAIN_S)
             return []
         if len(records) < wanted:
             segment.written = first + len(records)

@@ -37,6 +37,7 @@ class Lines:
     _kept: bytearray = field(default_factory=bytearray)
     _skipping: bool = False
     _unchanged: int = 0
+    _early: bytes = b""  # a last row that was given out before its end came
 
     def feed(self, chunk: bytes) -> list[bytes]:
         """The rows that are whole now; a row longer than any is passed over up to its end."""
@@ -44,11 +45,16 @@ class Lines:
             self._unchanged += 1
             if self._unchanged != UNENDED_LOOKS or not self._kept or self._skipping:
                 return []
-            return [bytes(self._kept)]  # should more of it come, it comes again
+            self._early = bytes(self._kept)
+            return [self._early]  # should more of it come than its end, it comes again
         self._unchanged = 0
         *rows, last = bytes(self._kept + chunk).split(b"\n")
         if self._skipping and rows:
             rows, self._skipping = rows[1:], False
+        if rows:
+            if self._early and rows[0].rstrip() == self._early.rstrip():
+                rows = rows[1:]  # its end has come, and nothing more
+            self._early = b""
         self._kept = bytearray(b"" if self._skipping else last)
         if len(self._kept) > LONGEST_ROW:
             self._kept, self._skipping = bytearray(), True

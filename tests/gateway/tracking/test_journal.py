@@ -1,3 +1,4 @@
+import errno
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
@@ -111,6 +112,21 @@ def test_a_changed_byte_is_noticed(paths: Paths, new: New) -> None:
     with structlog.testing.capture_logs() as logs:
         assert drain(after) == []  # what is read together with it
     assert "journal.broken" in [one["event"] for one in logs]
+
+
+def test_a_disk_that_says_no_for_a_moment_loses_nothing(new: New, monkeypatch: pytest.MonkeyPatch) -> None:
+    journal = new()
+    keep(journal, entries(1, 2))
+
+    def refused(*_: object) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("gateway.tracking.journal.READ_AGAIN_S", 0.0)
+        patched.setattr("gateway.tracking.journal.Reading", refused)
+        assert journal.read() == []
+        assert journal.unread
+    assert drain(journal) == entries(1, 2)
 
 
 def test_a_file_moved_to_anothers_place_is_noticed(paths: Paths, new: New) -> None:

@@ -276,6 +276,15 @@ def test_a_last_row_without_its_end_is_taken_after_a_while_and_again_when_it_is_
     assert lines.feed(b";c\n") == [b"a;b;c"]
 
 
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+def test_a_last_row_whose_end_comes_before_the_next_row_is_one_row(end: bytes) -> None:
+    lines = Lines()
+    assert lines.feed(b"a;b") == []
+    assert [row for _ in range(20) for row in lines.feed(b"")] == [b"a;b"]
+    assert lines.feed(end + b"c;d" + end) == [(b"c;d" + end).rstrip(b"\n")]
+    assert lines.feed(b"c;d\n") == [b"c;d"], "the same words again are another row"
+
+
 # Megalink
 
 
