@@ -110,6 +110,7 @@ class GroupCommit:
                     self._taken, self._buffer = self._buffer[:TOGETHER], self._buffer[TOGETHER:]
                     if not await self._flush(self._taken) and stopping.is_set():
                         return
+                    await asyncio.sleep(0)  # what has arrived meanwhile goes along with what waits
         finally:
             self._ended = True
             _answer_all([*self._taken, *self._buffer], Overloaded())
